@@ -1,0 +1,3 @@
+module github.com/hacky-run/hacky
+
+go 1.26
