@@ -1,0 +1,62 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+)
+
+// Class says what became of an attempt, and so what happens next (§7).
+type Class uint8
+
+// The classes.
+const (
+	OK          Class = iota
+	Transient         // may pass: exit 75, a time limit, a signal that hacky did not send
+	Permanent         // any other failure
+	Interrupted       // stopped by hacky because the run is stopped; no failure
+)
+
+func (c Class) String() string {
+	return [...]string{"ok", "transient", "permanent", "interrupted"}[c]
+}
+
+// MarshalText writes the word.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText accepts the words that MarshalText writes.
+func (c *Class) UnmarshalText(text []byte) error {
+	for k := OK; k <= Interrupted; k++ {
+		if k.String() == string(text) {
+			*c = k
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown class %q", text)
+}
+
+// Result is what became of an attempt.
+type Result struct {
+	Class    Class
+	Exit     int       // exit code of the command that decided it; -1 if it did not exit by itself
+	Reason   string    // one clause for people; "" if OK
+	Stage    string    // the command that decided it
+	Log      string    // its log, relative to the session directory; "" if it printed nothing
+	Tail     []byte    // the last of its output, at most TailSize bytes; only if not OK
+	Commands []Outcome // every command that was executed, in order
+	Started  time.Time
+	Ended    time.Time
+	Leftover int    // processes groups that had to be ended after their command
+	LogError string // why output could not be kept, if so
+}
+
+// Outcome is one command's part of a Result.
+type Outcome struct {
+	Stage string        `json:"stage"`
+	Gate  int           `json:"gate,omitempty"` // level; 0: a stage
+	Exit  int           `json:"exit"`
+	Time  time.Duration `json:"-"`
+	Log   string        `json:"log,omitempty"`
+}
+
+// TailSize bounds what is kept of a command's output in memory.
+const TailSize = 4 << 10

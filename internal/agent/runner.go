@@ -1,0 +1,423 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"text/template"
+	"time"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+)
+
+// Stage is one command of every subtask that has no "run" of its own.
+type Stage struct {
+	Name    string
+	Run     backlog.Command
+	Prompt  string // a text/template over Prompt; "" for none
+	Output  string // a template of a path: this file must exist and not be empty afterwards
+	Env     []backlog.EnvVar
+	Timeout time.Duration
+}
+
+// Recipe is how subtasks are executed, as far as they do not say it themselves.
+type Recipe struct {
+	Stages      []Stage
+	Gates       []backlog.Gate
+	Env         []backlog.EnvVar
+	Timeout     time.Duration // per attempt
+	IdleTimeout time.Duration // without output
+	FixAttempts int           // how often a failed gate goes back to the implement stage
+}
+
+// Prompt is what a stage's templates may use.
+type Prompt struct {
+	ID, Title, Context string
+	Parents            []Parent // phase, milestone, task
+	Attempt            int
+	Failure            string // what failed before, with its last lines; "" the first time
+}
+
+// Parent is an item above a subtask.
+type Parent struct{ ID, Title, Description string }
+
+// Runner executes attempts. It may be used by many goroutines at once.
+type Runner struct {
+	b       *backlog.Backlog
+	recipe  Recipe
+	root    *os.Root
+	session string // absolute
+	dir     string // where relative workdirs begin, absolute
+	base    []string
+	null    *os.File
+	stages  []stageTemplates
+
+	buffers  sync.Pool
+	mu       sync.Mutex
+	programs map[[2]string]string // PATH and name -> file
+}
+
+type stageTemplates struct{ prompt, output *template.Template }
+
+// RunStage is the name of the stage that a subtask's own "run" makes.
+const RunStage = "run"
+
+// NewRunner prepares for attempts of b's subtasks in the session directory.
+// environ is what commands inherit, dir where they run. The error says which
+// template is wrong.
+func NewRunner(b *backlog.Backlog, recipe Recipe, session, dir, runID string, environ []string) (*Runner, error) {
+	r := &Runner{b: b, recipe: recipe, session: session, dir: dir, programs: map[[2]string]string{}}
+	for _, st := range recipe.Stages {
+		var t stageTemplates
+		var err error
+		if t.prompt, err = parseTemplate(st.Name+" prompt", st.Prompt); err != nil {
+			return nil, err
+		}
+		if t.output, err = parseTemplate(st.Name+" output", st.Output); err != nil {
+			return nil, err
+		}
+		r.stages = append(r.stages, t)
+	}
+	r.base = mergeEnv(dropOwn(environ), recipe.Env)
+	r.base = append(r.base, "HACKY_SESSION="+session, "HACKY_RUN_ID="+runID, "HACKY_RUNNING=1")
+	root, err := os.OpenRoot(session)
+	if err != nil {
+		return nil, err
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	r.root, r.null = root, null
+	return r, nil
+}
+
+// Close releases what NewRunner opened.
+func (r *Runner) Close() error { return errors.Join(r.root.Close(), r.null.Close()) }
+
+func parseTemplate(name, source string) (*template.Template, error) {
+	if source == "" {
+		return nil, nil
+	}
+	t, err := template.New(name).Option("missingkey=error").Parse(source)
+	if err == nil {
+		err = t.Execute(new(bytes.Buffer), Prompt{})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stage %w", err)
+	}
+	return t, nil
+}
+
+// Check says what would keep a subtask from being executed at all.
+func (r *Runner) Check(i int32) error {
+	spec := r.b.Effective(i)
+	if spec.Run.IsZero() && len(r.recipe.Stages) == 0 {
+		return fmt.Errorf("%s has no \"run\", and no stages are configured; add one of them (hacky.yaml: stages)", r.b.Items[i].ID)
+	}
+	if spec.Workdir == "" {
+		return nil
+	}
+	dir := r.workdir(spec)
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: the workdir %s does not exist; create it or correct \"workdir\"", r.b.Items[i].ID, dir)
+	case err != nil:
+		return fmt.Errorf("%s: workdir: %w", r.b.Items[i].ID, err)
+	case !info.IsDir():
+		return fmt.Errorf("%s: the workdir %s is not a directory", r.b.Items[i].ID, dir)
+	}
+	return nil
+}
+
+func (r *Runner) workdir(spec backlog.Spec) string {
+	if filepath.IsAbs(spec.Workdir) {
+		return filepath.Clean(spec.Workdir)
+	}
+	return filepath.Join(r.dir, spec.Workdir)
+}
+
+// attempt is the state of one Execute.
+type attempt struct {
+	*Runner
+	i        int32
+	n        int
+	item     *backlog.Item
+	spec     backlog.Spec
+	env      []string
+	path     string // PATH of env
+	dir      string
+	deadline time.Time
+	timeout  time.Duration
+	left     groups
+	logs     map[string]*logFile
+	res      Result
+	announce func(stage string)
+}
+
+// Execute runs attempt n of subtask i and waits until nothing of it is left.
+// It calls announce with the name of every stage before it starts; gates
+// belong to the stage before them. When ctx ends, the attempt is stopped.
+func (r *Runner) Execute(ctx context.Context, i int32, n int, announce func(stage string)) Result {
+	item := &r.b.Items[i]
+	spec := r.b.Effective(i)
+	a := attempt{Runner: r, i: i, n: n, item: item, spec: spec, announce: announce, dir: r.dir}
+	if spec.Workdir != "" {
+		a.dir = r.workdir(spec)
+	}
+	a.env = append(mergeEnv(r.base, spec.Env),
+		"HACKY_TASK_ID="+item.ID, "HACKY_TASK_TITLE="+strings.ReplaceAll(item.Title, "\x00", ""), "HACKY_ATTEMPT="+strconv.Itoa(n))
+	a.path = lookupEnv(a.env, "PATH")
+	a.res.Started = time.Now()
+	a.timeout = r.recipe.Timeout
+	if spec.Timeout > 0 {
+		a.timeout = spec.Timeout
+	}
+	if a.timeout > 0 {
+		a.deadline = a.res.Started.Add(a.timeout)
+	}
+	a.run(ctx)
+	a.res.Leftover = a.left.end()
+	for _, l := range a.logs {
+		if err := l.close(); err != nil {
+			a.res.LogError = err.Error()
+		}
+	}
+	a.res.Ended = time.Now()
+	return a.res
+}
+
+// run executes the stages, then the gates; a failed gate sends it back to the
+// implement stage as often as the recipe allows.
+func (a *attempt) run(ctx context.Context) {
+	stages := a.recipe.Stages
+	if !a.spec.Run.IsZero() {
+		stages = []Stage{{Name: RunStage, Run: a.spec.Run}}
+	}
+	gates := a.recipe.Gates
+	if a.spec.HasGates {
+		gates = a.spec.Gates
+	}
+	if len(gates) > 1 {
+		gates = slices.Clone(gates)
+		slices.SortStableFunc(gates, func(x, y backlog.Gate) int { return x.Level - y.Level })
+	}
+	from, failure := 0, ""
+	for fix := 0; ; fix++ {
+		if !a.stagesFrom(ctx, stages, from, failure) {
+			return
+		}
+		if a.gates(ctx, gates) || a.res.Class != Permanent {
+			return
+		}
+		// A subtask's own command does not know how to mend what a gate found.
+		if !a.spec.Run.IsZero() || fix >= a.recipe.FixAttempts {
+			return
+		}
+		from = slices.IndexFunc(stages, func(s Stage) bool { return s.Name == "implement" })
+		if from < 0 {
+			from = len(stages) - 1
+		}
+		failure = fmt.Sprintf("%s failed: %s\n%s", a.res.Stage, a.res.Reason, a.res.Tail)
+	}
+}
+
+func (a *attempt) stagesFrom(ctx context.Context, stages []Stage, from int, failure string) bool {
+	for k := from; k < len(stages); k++ {
+		st := stages[k]
+		a.announce(st.Name)
+		x := a.execution(st.Name, st.Run, st.Timeout)
+		x.env = append(mergeEnv(a.env, st.Env), "HACKY_STAGE="+st.Name)
+		data := a.promptData(failure)
+		promptFile, stdin, err := a.prompt(k, data)
+		if err != nil {
+			a.decide(x, ended{Permanent, -1, err.Error()})
+			return false
+		}
+		if stdin != nil {
+			x.stdin = stdin
+		}
+		x.env = append(x.env, "HACKY_PROMPT_FILE="+promptFile)
+		end := a.exec(ctx, x)
+		if stdin != nil {
+			_ = stdin.Close() // only read from
+		}
+		if end.class == OK {
+			if err := a.output(k, data); err != nil {
+				end = ended{Permanent, end.exit, err.Error()}
+			}
+		}
+		if !a.decide(x, end) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *attempt) gates(ctx context.Context, gates []backlog.Gate) bool {
+	for k, g := range gates {
+		name := "gate-" + strconv.Itoa(g.Level)
+		if g.Name != "" {
+			name += "-" + g.Name
+		} else if k > 0 && gates[k-1].Level == g.Level {
+			name += "-" + strconv.Itoa(k+1)
+		}
+		x := a.execution(name, g.Run, g.Timeout)
+		x.gate = g.Level
+		x.env = append(slices.Clip(a.env), "HACKY_STAGE="+name, "HACKY_PROMPT_FILE=")
+		if !a.decide(x, a.exec(ctx, x)) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *attempt) execution(stage string, run backlog.Command, timeout time.Duration) *execution {
+	argv := run.Argv
+	if len(argv) == 0 {
+		argv = []string{"/bin/sh", "-c", run.Shell}
+	}
+	log := a.logs[stage]
+	if log == nil {
+		log = &logFile{root: a.root, name: a.file(stage + ".log")}
+		if a.logs == nil {
+			a.logs = make(map[string]*logFile, 1)
+		}
+		a.logs[stage] = log
+	}
+	return &execution{stage: stage, argv: argv, dir: a.dir, timeout: timeout, idle: a.recipe.IdleTimeout, stdin: a.null, log: log}
+}
+
+// file is a name in the attempt's directory, relative to the session's. The
+// id has been checked: letters, digits and dots in the shape of an id.
+func (a *attempt) file(name string) string {
+	return path.Join("artifacts", a.item.ID, "attempt-"+strconv.Itoa(a.n), name)
+}
+
+func (a *attempt) exec(ctx context.Context, x *execution) ended {
+	var err error
+	if x.program, err = a.lookup(x.argv[0]); err != nil {
+		return startError(x.argv[0], err)
+	}
+	end := x.run(ctx, a.deadline, a.timeout, &a.left, &a.buffers)
+	if end.exit == 127 {
+		a.forget(x.argv[0])
+	}
+	return end
+}
+
+// decide notes a command's end. It reports whether the attempt goes on.
+func (a *attempt) decide(x *execution, end ended) bool {
+	log := x.log.written()
+	a.res.Commands = append(a.res.Commands, Outcome{Stage: x.stage, Gate: x.gate, Exit: end.exit, Log: log})
+	a.res.Class, a.res.Exit, a.res.Stage, a.res.Log = end.class, end.exit, x.stage, log
+	a.res.Reason, a.res.Tail = end.reason, nil
+	if end.class == OK {
+		return true
+	}
+	a.res.Tail = x.log.last()
+	return false
+}
+
+func (a *attempt) promptData(failure string) Prompt {
+	data := Prompt{ID: a.item.ID, Title: a.item.Title, Attempt: a.n, Failure: failure}
+	if len(a.stages) == 0 || !a.spec.Run.IsZero() {
+		return data // no template will look
+	}
+	data.Context, _ = a.b.Field(a.i, "context_scope")
+	for p := a.item.Parent; p >= 0; p = a.b.Items[p].Parent {
+		description, _ := a.b.Field(p, "description")
+		data.Parents = append(data.Parents, Parent{a.b.Items[p].ID, a.b.Items[p].Title, description})
+	}
+	slices.Reverse(data.Parents)
+	return data
+}
+
+// prompt renders a stage's prompt into the attempt's prompt.md and opens it
+// for the command to read.
+func (a *attempt) prompt(k int, data Prompt) (file string, stdin *os.File, err error) {
+	if !a.spec.Run.IsZero() || a.stages[k].prompt == nil {
+		return "", nil, nil
+	}
+	var text bytes.Buffer
+	if err := a.stages[k].prompt.Execute(&text, data); err != nil {
+		return "", nil, fmt.Errorf("render prompt: %w", err)
+	}
+	name := a.file("prompt.md")
+	if err := a.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return "", nil, fmt.Errorf("write prompt: %w", err)
+	}
+	if err := a.root.WriteFile(name, text.Bytes(), 0o644); err != nil {
+		return "", nil, fmt.Errorf("write prompt: %w", err)
+	}
+	stdin, err = a.root.Open(name)
+	return filepath.Join(a.session, name), stdin, err
+}
+
+// output checks that a stage left the file that it has to.
+func (a *attempt) output(k int, data Prompt) error {
+	if !a.spec.Run.IsZero() || a.stages[k].output == nil {
+		return nil
+	}
+	var name strings.Builder
+	if err := a.stages[k].output.Execute(&name, data); err != nil {
+		return fmt.Errorf("render output: %w", err)
+	}
+	info, err := a.root.Stat(filepath.Clean(name.String()))
+	switch {
+	case err != nil:
+		return fmt.Errorf("exit 0, but the output %s is not there: %w", name.String(), err)
+	case !info.Mode().IsRegular() || info.Size() == 0:
+		return fmt.Errorf("exit 0, but the output %s is empty", name.String())
+	}
+	return nil
+}
+
+// lookup finds a program in the PATH that the command will see. Names with a
+// slash are left to the system, relative to the command's directory.
+func (a *attempt) lookup(name string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	key := [2]string{a.path, name}
+	a.mu.Lock()
+	found := a.programs[key]
+	a.mu.Unlock()
+	if found != "" {
+		return found, nil
+	}
+	for _, dir := range filepath.SplitList(a.path) {
+		if dir == "" {
+			dir = "."
+		}
+		file := filepath.Join(dir, name)
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(a.dir, file)
+		}
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			a.mu.Lock()
+			a.programs[key] = file
+			a.mu.Unlock()
+			return file, nil
+		}
+	}
+	return "", &exec.Error{Name: name, Err: fs.ErrNotExist}
+}
+
+// forget makes the next lookup look again: the program may have moved.
+func (a *attempt) forget(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.programs, [2]string{a.path, name})
+}

@@ -1,0 +1,526 @@
+package backlog
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Parse reads a tasks.json. The name of the file is for messages only. The
+// error, if any, is an *InvalidError with everything that is wrong.
+//
+// The Backlog keeps src; ids and titles are pieces of it.
+func Parse(file, src string) (*Backlog, error) {
+	if len(src) > MaxSize {
+		return nil, invalid(file, src, nil, Problem{Message: "the file has " + strconv.Itoa(len(src)) +
+			" bytes; hacky reads at most " + strconv.Itoa(MaxSize)})
+	}
+	p := parser{
+		scanner: scanner{src: src},
+		b:       &Backlog{src: src, Items: make([]Item, 0, len(src)/512+16)},
+	}
+	if strings.HasPrefix(src, bom) {
+		p.i = len(bom)
+	}
+	if p.file() {
+		p.check()
+	}
+	if p.fatal != nil {
+		return nil, invalid(file, src, &p.scanner, *p.fatal)
+	}
+	if len(p.problems) > 0 {
+		return nil, invalid(file, src, &p.scanner)
+	}
+	return p.b, nil
+}
+
+func invalid(file, src string, s *scanner, ps ...Problem) *InvalidError {
+	e := &InvalidError{File: file, Problems: ps}
+	if s != nil {
+		e.Problems = append(s.problems, ps...)
+		e.More = s.more
+	}
+	locate(src, e.Problems)
+	return e
+}
+
+type parser struct {
+	scanner
+	b    *Backlog
+	deps []depRef // parallel to b.deps, as they stand in the file
+}
+
+type depRef struct{ from, to int32 }
+
+// file reads the whole document.
+func (p *parser) file() bool {
+	if utf16(p.src) {
+		return p.fail(0, "the file is UTF-16; save it as UTF-8")
+	}
+	switch c := p.space(); {
+	case c == 0:
+		return p.fail(0, `the file is empty; a backlog looks like {"backlog":[...]}: "hacky init --example" writes one`)
+	case c != '{':
+		start := p.i
+		if !p.skip() {
+			return false
+		}
+		p.problem(start, `expected an object like {"backlog":[...]}, found %s`, describe(p.src[start:]))
+		return false
+	}
+	start, found := p.i, false
+	ok := p.object(func(key string, at int) bool {
+		if key != "backlog" || found {
+			return p.skip()
+		}
+		found = true
+		if p.i < len(p.src) && p.src[p.i] != '[' {
+			return p.mismatch(`"backlog" must be a list of phases`)
+		}
+		return p.array(func() bool { return p.item(Phase, -1) })
+	})
+	if !ok {
+		return false
+	}
+	if !found {
+		p.problem(start, `the key "backlog" is missing; a backlog looks like {"backlog":[...]}`)
+	}
+	if p.space() != 0 {
+		return p.unexpected("the end of the file")
+	}
+	return true
+}
+
+// utf16 recognises the other encoding in which editors save JSON: by its mark,
+// or because of the first two characters, which are ASCII, one byte is 0.
+func utf16(src string) bool {
+	if strings.HasPrefix(src, "\xff\xfe") || strings.HasPrefix(src, "\xfe\xff") {
+		return true
+	}
+	return len(src) >= 4 &&
+		(src[0] == 0) != (src[1] == 0) && (src[0] == 0) == (src[2] == 0) && (src[1] == 0) == (src[3] == 0)
+}
+
+// describe names the kind of the value that begins text.
+func describe(text string) string {
+	if text == "" {
+		return "nothing"
+	}
+	switch text[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "true or false"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+// mismatch notes that the value at i is not what it has to be, and skips it.
+func (p *parser) mismatch(want string) bool {
+	if p.i >= len(p.src) {
+		return p.unexpected("a value")
+	}
+	at := p.i
+	if !p.skip() {
+		return false
+	}
+	p.problem(at, "%s, not %s", want, describe(p.src[at:]))
+	return true
+}
+
+// stringField reads a string value; one that is something else is a problem.
+func (p *parser) stringField(key string, into *string) bool {
+	if p.i < len(p.src) && p.src[p.i] != '"' {
+		return p.mismatch(quote(key) + " must be a string")
+	}
+	t, ok := p.str()
+	if ok {
+		*into = p.decode(t)
+	}
+	return ok
+}
+
+// null skips a null and reports whether there was one.
+func (p *parser) null() bool {
+	if strings.HasPrefix(p.src[p.i:], "null") {
+		p.i += 4
+		return true
+	}
+	return false
+}
+
+// item reads one item and those below it.
+func (p *parser) item(kind Kind, parent int32) bool {
+	if p.i < len(p.src) && p.src[p.i] != '{' {
+		return p.mismatch("a " + strings.ToLower(kind.String()) + " must be an object")
+	}
+	n := int32(len(p.b.Items))
+	it := Item{Kind: kind, Parent: parent, at: int32(p.i), idAt: int32(p.i), depsAt: int32(len(p.deps)), depsTo: int32(len(p.deps))}
+	p.b.Items = append(p.b.Items, it)
+	spec := Spec{Retries: -1}
+	var hasID, hasTitle, hasStatus, hasType, hasSpec bool
+	ok := p.object(func(key string, at int) bool {
+		switch key {
+		case "id":
+			hasID = true
+			return p.id(&it)
+		case "title":
+			hasTitle = true
+			return p.stringField(key, &it.Title)
+		case "type":
+			hasType = true
+			return p.typeField(kind)
+		case "status":
+			hasStatus = true
+			return p.status(&it)
+		case "description", "context_scope":
+			return p.null() || p.plainString(key)
+		case "milestones", "tasks", "subtasks":
+			if key == kind.childrenKey() {
+				return p.children(key, kind+1, n)
+			}
+			return p.strayChildren(key, kind)
+		case "env":
+			hasSpec = true
+			return p.null() || p.env(&spec)
+		case "workdir":
+			hasSpec = true
+			return p.null() || p.plainText(key, &spec.Workdir)
+		case "timeout":
+			hasSpec = true
+			return p.null() || p.duration(key, &spec.Timeout)
+		}
+		if kind != Subtask {
+			return p.skip()
+		}
+		switch key {
+		case "story_points":
+			return p.null() || p.points()
+		case "dependencies":
+			return p.null() || p.dependencies(&it)
+		case "run":
+			hasSpec = true
+			return p.null() || p.command(key, &spec.Run)
+		case "gates":
+			hasSpec = true
+			return p.null() || p.gates(&spec)
+		case "retries":
+			hasSpec = true
+			return p.null() || p.integer(key, 0, 10, &spec.Retries)
+		}
+		return p.skip()
+	})
+	if !ok {
+		return false
+	}
+	it.End = int32(len(p.b.Items))
+	if hasSpec {
+		p.b.specs = append(p.b.specs, spec)
+		it.spec = int32(len(p.b.specs))
+	}
+	p.b.Items[n] = it
+	for _, need := range []struct {
+		has bool
+		key string
+	}{{hasID, "id"}, {hasType, "type"}, {hasTitle, "title"}, {hasStatus, "status"}} {
+		if !need.has {
+			name := strings.ToLower(kind.String())
+			if it.ID != "" {
+				name += " " + quote(it.ID)
+			}
+			p.problem(int(it.at), "this %s has no %q; every item needs one", name, need.key)
+		}
+	}
+	return true
+}
+
+// id reads an item's id. What it has to look like depends on the parent's, and
+// may only be known later; here it is a string that is not empty.
+func (p *parser) id(it *Item) bool {
+	it.idAt = int32(p.i)
+	if strings.HasPrefix(p.src[p.i:], `""`) {
+		_, err := ParseID("")
+		p.problem(p.i, "%v", err)
+	}
+	return p.stringField("id", &it.ID)
+}
+
+// plainString checks a string without decoding it.
+func (p *parser) plainString(key string) bool {
+	if p.i < len(p.src) && p.src[p.i] == '"' {
+		_, ok := p.str()
+		return ok
+	}
+	return p.mismatch(quote(key) + " must be a string")
+}
+
+func (p *parser) typeField(kind Kind) bool {
+	at, got := p.i, kind.String()
+	if !p.stringField("type", &got) {
+		return false
+	}
+	switch got {
+	case kind.String():
+	case "Phase", "Milestone", "Task", "Subtask":
+		p.problem(at, "a %s stands here, where only a %s may stand", got, kind)
+	default:
+		p.problem(at, "unknown type %s; here it must be %q", quote(got), kind.String())
+	}
+	return true
+}
+
+func (p *parser) status(it *Item) bool {
+	if p.i < len(p.src) && p.src[p.i] != '"' {
+		return p.mismatch(`"status" must be a string`)
+	}
+	at := p.i
+	t, ok := p.str()
+	if !ok {
+		return false
+	}
+	name := p.decode(t)
+	if it.Status, ok = statusNamed(name); !ok {
+		p.problem(at, "unknown status %s; allowed: %s", quote(name), statusWords())
+	}
+	it.statusAt, it.statusTo = int32(t.from), int32(t.to)
+	return true
+}
+
+func (p *parser) children(key string, kind Kind, parent int32) bool {
+	if p.null() {
+		return true
+	}
+	if p.i < len(p.src) && p.src[p.i] != '[' {
+		return p.mismatch(`"` + key + `" must be a list`)
+	}
+	return p.array(func() bool { return p.item(kind, parent) })
+}
+
+// strayChildren refuses children at the wrong level: kept as an unknown field
+// they would silently never run.
+func (p *parser) strayChildren(key string, kind Kind) bool {
+	at := p.i
+	if !p.skip() {
+		return false
+	}
+	if value := strings.TrimLeft(strings.TrimPrefix(p.src[at:p.i], "["), " \t\r\n"); value != "null" && value != "]" {
+		holds := "has no items below it"
+		if kind != Subtask {
+			holds = "holds " + kind.childrenKey()
+		}
+		p.problem(at, "a %s %s, not %q", strings.ToLower(kind.String()), holds, key)
+	}
+	return true
+}
+
+func (p *parser) points() bool {
+	if p.i >= len(p.src) || p.src[p.i] != '-' && (p.src[p.i] < '0' || p.src[p.i] > '9') {
+		return p.mismatch(`"story_points" must be a number of at least 0`)
+	}
+	at := p.i
+	n, ok := p.number()
+	if !ok {
+		return false
+	}
+	if digits, _, _ := strings.Cut(strings.ToLower(n), "e"); n[0] == '-' && strings.ContainsAny(digits, "123456789") {
+		p.problem(at, `"story_points" is %s; it must be a number of at least 0`, cut(n))
+	}
+	return true
+}
+
+func (p *parser) dependencies(it *Item) bool {
+	if p.i < len(p.src) && p.src[p.i] != '[' {
+		return p.mismatch(`"dependencies" must be a list of ids`)
+	}
+	ok := p.array(func() bool {
+		if p.i < len(p.src) && p.src[p.i] != '"' {
+			return p.mismatch("a dependency must be an id")
+		}
+		t, ok := p.str()
+		if ok {
+			p.deps = append(p.deps, depRef{int32(t.from), int32(t.to)})
+		}
+		return ok
+	})
+	it.depsTo = int32(len(p.deps))
+	return ok
+}
+
+// plainText reads a string that goes to the operating system: not empty, no NUL.
+func (p *parser) plainText(key string, into *string) bool {
+	at := p.i
+	var s string
+	before := len(p.problems)
+	if !p.stringField(key, &s) {
+		return false
+	}
+	if len(p.problems) > before {
+		return true
+	}
+	switch {
+	case s == "":
+		p.problem(at, "%q must not be empty", key)
+	case strings.IndexByte(s, 0) >= 0:
+		p.problem(at, "%q holds a NUL character, which no command can take", key)
+	}
+	*into = s
+	return true
+}
+
+func (p *parser) command(key string, into *Command) bool {
+	switch {
+	case p.i < len(p.src) && p.src[p.i] == '"':
+		return p.plainText(key, &into.Shell)
+	case p.i < len(p.src) && p.src[p.i] == '[':
+	default:
+		return p.mismatch(`"` + key + `" must be a shell line or a list of arguments`)
+	}
+	at, before := p.i, len(p.problems)
+	var argv []string
+	ok := p.array(func() bool {
+		var arg string
+		argAt := p.i
+		if p.i < len(p.src) && p.src[p.i] != '"' {
+			return p.mismatch("an argument of " + quote(key) + " must be a string")
+		}
+		if !p.stringField(key, &arg) {
+			return false
+		}
+		if strings.IndexByte(arg, 0) >= 0 {
+			p.problem(argAt, "%q holds a NUL character, which no command can take", key)
+		}
+		argv = append(argv, arg)
+		return true
+	})
+	if ok && len(p.problems) == before && (len(argv) == 0 || argv[0] == "") {
+		p.problem(at, "%q must name a program", key)
+	}
+	into.Argv = slices.Clip(argv)
+	return ok
+}
+
+func (p *parser) env(spec *Spec) bool {
+	if p.i < len(p.src) && p.src[p.i] != '{' {
+		return p.mismatch(`"env" must be an object of strings`)
+	}
+	return p.object(func(name string, at int) bool {
+		if name == "" || strings.ContainsAny(name, "=\x00") {
+			p.problem(at, "%s is not a name of an environment variable", quote(name))
+		}
+		var value string
+		valueAt := p.i
+		if !p.stringField(name, &value) {
+			return false
+		}
+		if strings.IndexByte(value, 0) >= 0 {
+			p.problem(valueAt, "the variable %s holds a NUL character, which no command can take", quote(name))
+		}
+		spec.Env = append(spec.Env, EnvVar{name, value})
+		return true
+	})
+}
+
+func (p *parser) duration(key string, into *time.Duration) bool {
+	if p.i < len(p.src) && p.src[p.i] != '"' {
+		return p.mismatch(`"` + key + `" must be a duration like "400ms" or "30m"`)
+	}
+	at := p.i
+	t, ok := p.str()
+	if !ok {
+		return false
+	}
+	d, err := time.ParseDuration(p.decode(t))
+	if err != nil || d <= 0 {
+		p.problem(at, `%q is %s; it must be a duration above 0, like "400ms" or "30m"`, key, quote(p.decode(t)))
+		return true
+	}
+	*into = d
+	return true
+}
+
+func (p *parser) integer(key string, least, most int, into *int) bool {
+	want := `"` + key + `" must be an integer between ` + strconv.Itoa(least) + " and " + strconv.Itoa(most)
+	if p.i >= len(p.src) || p.src[p.i] != '-' && (p.src[p.i] < '0' || p.src[p.i] > '9') {
+		return p.mismatch(want)
+	}
+	at := p.i
+	n, ok := p.number()
+	if !ok {
+		return false
+	}
+	v, err := strconv.Atoi(n)
+	if err != nil || v < least || v > most {
+		p.problem(at, "%s, not %s", want, cut(n))
+		return true
+	}
+	*into = v
+	return true
+}
+
+func (p *parser) gates(spec *Spec) bool {
+	if p.i < len(p.src) && p.src[p.i] != '[' {
+		return p.mismatch(`"gates" must be a list`)
+	}
+	spec.HasGates = true
+	return p.array(func() bool {
+		if p.i < len(p.src) && p.src[p.i] != '{' {
+			return p.mismatch(`a gate must be an object like {"level":1,"run":"make test"}`)
+		}
+		at := p.i
+		var g Gate
+		var hasLevel, hasRun bool
+		ok := p.object(func(key string, keyAt int) bool {
+			switch key {
+			case "level":
+				hasLevel = true
+				return p.integer(key, 1, 4, &g.Level)
+			case "name":
+				nameAt := p.i
+				if p.null() {
+					return true
+				}
+				if !p.plainText(key, &g.Name) {
+					return false
+				}
+				if !plainName(g.Name) {
+					p.problem(nameAt, "a gate's name must be at most 64 letters, digits, '-' or '_', not %s", quote(g.Name))
+				}
+				return true
+			case "run":
+				hasRun = true
+				return p.command(key, &g.Run)
+			case "timeout":
+				return p.null() || p.duration(key, &g.Timeout)
+			}
+			return p.skip()
+		})
+		if !ok {
+			return false
+		}
+		if !hasLevel {
+			p.problem(at, `this gate has no "level"; every gate needs one from 1 to 4`)
+		}
+		if !hasRun {
+			p.problem(at, `this gate has no "run"; every gate needs a command`)
+		}
+		spec.Gates = append(spec.Gates, g)
+		return true
+	})
+}
+
+// plainName accepts what is safe as a part of a file name.
+func plainName(s string) bool {
+	for _, c := range []byte(s) {
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return len(s) <= 64
+}

@@ -1,0 +1,50 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// suggest names the known word nearest to a mistyped one, for the end of an
+// error message. It always names one: when nothing is near, the name at least
+// shows what names look like. known must not be empty; of equally near words
+// the first is taken.
+func suggest(word string, known []string) string {
+	// Case and underscores are no difference to somebody typing. The cut keeps
+	// a megabyte of key from costing a second.
+	spelled := strings.ReplaceAll(strings.ToLower(word), "_", "-")
+	if len(spelled) > 64 {
+		spelled = spelled[:64]
+	}
+	best, least := "", 0
+	for _, k := range known {
+		if d := editDistance(spelled, k); best == "" || d < least {
+			best, least = k, d
+		}
+	}
+	if least <= max(2, len(best)/3) {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return fmt.Sprintf("the nearest known key is %q", best)
+}
+
+// editDistance is the Levenshtein distance of two byte strings.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1) // distances of a[:i] to every prefix of b
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

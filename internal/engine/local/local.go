@@ -1,0 +1,364 @@
+// Package local runs a plan with a fixed number of workers on this machine.
+//
+// A worker takes the first ready subtask, executes an attempt, reports what
+// became of it and takes the next. What waits for a subtask is started only
+// after its completion was acknowledged; what does not wait for it goes on. A
+// subtask that waits for its retry occupies no worker.
+//
+// Drain lets running attempts finish and starts nothing more; the end of Run's
+// context stops them. Either way Run returns after everything has ended and
+// every event has been acknowledged.
+package local
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/hacky-run/hacky/internal/agent"
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/engine"
+	"github.com/hacky-run/hacky/internal/retry"
+	"github.com/hacky-run/hacky/internal/schedule"
+)
+
+// Options bound a run. Zero means no limit where a limit is meant.
+type Options struct {
+	Parallelism int
+	Retry       retry.Policy // of attempts that fail in a transient way
+	MaxTasks    int
+	MaxFailures int
+	MaxDuration time.Duration
+	FailFast    bool // as MaxFailures 1
+	NoRetry     bool // not even where a subtask asks for retries
+
+	// Attempts is how many attempts a subtask had before this run.
+	Attempts func(id string) int
+}
+
+// Engine is one run. Use it once.
+type Engine struct {
+	b    *backlog.Backlog
+	plan *schedule.Plan
+	exec engine.Executor
+	rec  engine.Recorder
+	opts Options
+
+	mu       sync.Mutex
+	wake     sync.Cond
+	due      []*delayed // retries whose time has come
+	running  int
+	idle     int
+	unacked  int
+	waiting  map[*delayed]bool
+	tries    map[int32]int // retries used by a subtask, only where there were any
+	draining error
+	out      engine.Outcome
+}
+
+// delayed is a subtask that waits for its next attempt.
+type delayed struct {
+	item    int32
+	attempt int // the one that failed
+	timer   *time.Timer
+}
+
+// keptTails bounds how many failures keep their last output: each is up to
+// agent.TailSize, and a backlog may fail 100,000 times.
+const keptTails = 50
+
+// New prepares a run of plan, which must not be used elsewhere any more.
+func New(b *backlog.Backlog, plan *schedule.Plan, exec engine.Executor, rec engine.Recorder, opts Options) *Engine {
+	e := &Engine{b: b, plan: plan, exec: exec, rec: rec, opts: opts,
+		waiting: map[*delayed]bool{}, tries: map[int32]int{}}
+	e.wake.L = &e.mu
+	return e
+}
+
+// Drain makes the run start nothing more, with a reason; running attempts
+// finish, and what waits for a retry goes back to Planned. It may be called at
+// any time; the first reason counts.
+func (e *Engine) Drain(reason error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.draining != nil {
+		return
+	}
+	e.draining = reason
+	back := e.due
+	e.due = nil
+	for d := range e.waiting {
+		d.timer.Stop()
+		delete(e.waiting, d)
+		back = append(back, d)
+	}
+	for _, d := range back {
+		e.unacked++ // keeps Run from returning before the event is out
+		go func() {
+			e.rec.Record(e.event(engine.SubtaskStopped, d.item, d.attempt, backlog.Planned), nil)
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.unacked--
+			e.wake.Broadcast()
+		}()
+	}
+	e.wake.Broadcast()
+}
+
+// Run executes the plan until nothing is left that could be started.
+func (e *Engine) Run(ctx context.Context) engine.Outcome {
+	start := time.Now()
+	unhook := context.AfterFunc(ctx, func() { e.Drain(context.Cause(ctx)) })
+	defer unhook()
+	if e.opts.MaxDuration > 0 {
+		t := time.AfterFunc(e.opts.MaxDuration, func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.limit("max-duration")
+			e.wake.Broadcast()
+		})
+		defer t.Stop()
+	}
+	var workers sync.WaitGroup
+	for range min(e.opts.Parallelism, max(1, e.plan.Left())) {
+		workers.Go(func() {
+			for {
+				i, skip, ok := e.take()
+				switch {
+				case !ok:
+					return
+				case skip:
+					e.skip(i)
+				default:
+					e.attempt(ctx, i)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	e.out.Blocked = e.plan.Blocked()
+	e.out.Left = e.plan.Unfinished()
+	e.out.Drained = e.draining
+	e.out.Duration = time.Since(start)
+	return e.out
+}
+
+// limit notes the first limit that was reached.
+func (e *Engine) limit(name string) {
+	if e.out.Limit == "" {
+		e.out.Limit = name
+	}
+}
+
+// take waits for something to start. ok is false when the run is over.
+func (e *Engine) take() (i int32, skip, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for {
+		if e.draining == nil {
+			if n := len(e.due); n > 0 {
+				i = e.due[0].item
+				e.due = e.due[1:]
+				e.running++
+				return i, false, true
+			}
+			if e.out.Limit == "" {
+				if i, ok = e.plan.Next(); ok {
+					e.running++
+					if e.rec.Status(i).Satisfied() {
+						return i, true, true
+					}
+					e.out.Started++
+					if e.out.Started == e.opts.MaxTasks {
+						e.limit("max-tasks")
+					}
+					return i, false, true
+				}
+			}
+		}
+		if e.over() {
+			e.wake.Broadcast()
+			return 0, false, false
+		}
+		e.idle++
+		e.wake.Wait()
+		e.idle--
+	}
+}
+
+// over reports whether nothing goes on that could lead to anything to start.
+func (e *Engine) over() bool { return e.running == 0 && e.unacked == 0 && len(e.waiting) == 0 }
+
+// skip passes over a subtask that somebody else completed since the plan was
+// made.
+func (e *Engine) skip(i int32) {
+	e.rec.Record(e.event(engine.SubtaskSkipped, i, 0, e.rec.Status(i)), nil)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running--
+	e.signal(e.plan.Complete(i))
+}
+
+func (e *Engine) event(t engine.EventType, i int32, attempt int, s backlog.Status) engine.Event {
+	return engine.Event{Type: t, Time: time.Now(), Item: i, ID: e.b.Items[i].ID, Attempt: attempt, Status: s}
+}
+
+// attempt executes a subtask once and reports the result.
+func (e *Engine) attempt(ctx context.Context, i int32) {
+	e.mu.Lock()
+	used := e.tries[i]
+	e.mu.Unlock()
+	n := e.opts.Attempts(e.b.Items[i].ID) + used + 1
+	first := true
+	res := e.exec.Execute(ctx, i, n, func(stage string) {
+		ev := e.event(engine.SubtaskStage, i, n, statusOf(stage))
+		ev.Stage = stage
+		if first {
+			ev.Type, first = engine.SubtaskStarted, false
+		}
+		e.rec.Record(ev, nil)
+	})
+	switch {
+	case res.Class == agent.OK:
+		e.finish(i, n, backlog.Complete, &res)
+	case res.Class == agent.Interrupted:
+		e.Drain(context.Cause(ctx)) // the context's own hook may come later
+		e.put(i, n, &res)
+	case res.Class == agent.Transient && used < e.retries(i):
+		e.retryLater(i, n, used+1, &res)
+	default:
+		e.finish(i, n, backlog.Failed, &res)
+	}
+}
+
+// statusOf is a subtask's status while a stage runs (§7).
+func statusOf(stage string) backlog.Status {
+	if stage == "research" {
+		return backlog.Researching
+	}
+	return backlog.Implementing
+}
+
+// retries is how often a subtask may be repeated.
+func (e *Engine) retries(i int32) int {
+	if e.opts.NoRetry {
+		return 0
+	}
+	if own := e.b.Spec(i).Retries; own >= 0 {
+		return own
+	}
+	return e.opts.Retry.Retries
+}
+
+// finish reports a final result. Dependents are released, or blocked, by the
+// acknowledgement.
+func (e *Engine) finish(i int32, n int, status backlog.Status, res *agent.Result) {
+	ev := e.event(engine.SubtaskFinished, i, n, status)
+	ev.Result = res
+	e.mu.Lock()
+	e.running--
+	e.unacked++
+	e.mu.Unlock()
+	inline := true
+	e.rec.Record(ev, func(err error) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.unacked--
+		released := 0
+		switch {
+		case err != nil:
+			if e.draining == nil {
+				e.draining = err
+			}
+		case status == backlog.Complete:
+			e.out.Completed++
+			released = e.plan.Complete(i)
+		default:
+			e.fail(i, n, res)
+		}
+		if inline {
+			released-- // this worker takes one itself
+		}
+		if !inline && e.over() {
+			e.wake.Broadcast()
+		}
+		e.signal(released)
+	})
+	e.mu.Lock()
+	inline = false
+	e.mu.Unlock()
+}
+
+func (e *Engine) fail(i int32, n int, res *agent.Result) {
+	f := engine.Failure{Item: i, Attempt: n, Result: *res}
+	if len(e.out.Failed) >= keptTails {
+		f.Result.Tail = nil
+	}
+	e.out.Failed = append(e.out.Failed, f)
+	e.plan.Fail(i)
+	switch {
+	case e.opts.FailFast:
+		e.limit("fail-fast")
+	case len(e.out.Failed) == e.opts.MaxFailures:
+		e.limit("max-failures")
+	}
+}
+
+// signal wakes as many workers as there is work for. The worker that calls it
+// goes on to take, and so sees the end of the run itself.
+func (e *Engine) signal(released int) {
+	for range min(released, e.idle) {
+		e.wake.Signal()
+	}
+}
+
+// put gives an attempt that was stopped back: it is Planned again.
+func (e *Engine) put(i int32, n int, res *agent.Result) {
+	ev := e.event(engine.SubtaskStopped, i, n, backlog.Planned)
+	ev.Result = res
+	e.rec.Record(ev, nil)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running--
+	e.wake.Broadcast()
+}
+
+// retryLater reports a transient failure and waits for the next attempt, in
+// the background.
+func (e *Engine) retryLater(i int32, n, retry int, res *agent.Result) {
+	ev := e.event(engine.SubtaskRetrying, i, n, backlog.Retrying)
+	ev.Result, ev.Retry, ev.Retries = res, retry, e.retries(i)
+	ev.Delay = e.opts.Retry.Delay(retry, rand.Float64())
+	e.mu.Lock()
+	draining := e.draining != nil
+	e.mu.Unlock()
+	if draining {
+		e.put(i, n, res)
+		return
+	}
+	e.rec.Record(ev, nil)
+
+	e.mu.Lock()
+	if e.draining != nil { // meanwhile
+		e.mu.Unlock()
+		e.put(i, n, res)
+		return
+	}
+	defer e.mu.Unlock()
+	e.out.Retried++
+	e.tries[i] = retry
+	e.running--
+	d := &delayed{item: i, attempt: n}
+	e.waiting[d] = true
+	d.timer = time.AfterFunc(ev.Delay, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if !e.waiting[d] {
+			return // drained
+		}
+		delete(e.waiting, d)
+		e.due = append(e.due, d)
+		e.wake.Signal()
+	})
+}

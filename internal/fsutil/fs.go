@@ -1,0 +1,107 @@
+package fsutil
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// FS is what hacky's state needs of a file system. Names are paths as for
+// package os; errors are those of package os.
+type FS interface {
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	Stat(name string) (fs.FileInfo, error)
+	Lstat(name string) (fs.FileInfo, error)
+	ReadDir(name string) ([]fs.DirEntry, error)
+	Mkdir(name string, perm fs.FileMode) error
+	Remove(name string) error
+	// Rename replaces newName, if it is there, in one step.
+	Rename(oldName, newName string) error
+	// Exchange swaps two files in one step. Where the system or the file
+	// system cannot, the error satisfies errors.Is(err, errors.ErrUnsupported)
+	// and nothing has happened.
+	Exchange(a, b string) error
+	// SyncDir makes the directory's entries stable: creations, renames, removals.
+	SyncDir(name string) error
+	// TryLock takes the advisory lock of a file, which it creates if need be,
+	// without waiting; ErrLocked when another process has it. The lock ends
+	// with unlock or with the process, and children do not inherit it. The
+	// open file is returned for what the holder wants to say about itself.
+	TryLock(name string) (f File, unlock func() error, err error)
+}
+
+// File is an open file.
+type File interface {
+	io.Reader
+	io.Writer
+	io.StringWriter
+	io.Closer
+	Stat() (fs.FileInfo, error)
+	Sync() error
+	Chmod(mode fs.FileMode) error
+	Chown(uid, gid int) error
+	Truncate(size int64) error
+}
+
+// ErrLocked says that another process holds the lock.
+var ErrLocked = errors.New("locked by another process")
+
+// OS is the operating system's file system.
+func OS() FS { return osFS{} }
+
+type osFS struct{}
+
+func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := os.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err // not a File that is not nil around a nil *os.File
+	}
+	return f, nil
+}
+
+func (osFS) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
+func (osFS) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(name) }
+func (osFS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+func (osFS) Mkdir(name string, perm fs.FileMode) error  { return os.Mkdir(name, perm) }
+func (osFS) Remove(name string) error                   { return os.Remove(name) }
+func (osFS) Rename(oldName, newName string) error       { return os.Rename(oldName, newName) }
+
+func (osFS) Exchange(a, b string) error {
+	err := exchange(a, b)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.ENOTSUP):
+		err = errors.ErrUnsupported
+	}
+	return &os.LinkError{Op: "exchange", Old: a, New: b, Err: err}
+}
+
+func (osFS) SyncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		err = nil // some network and user-space file systems cannot, and need not
+	}
+	return errors.Join(err, d.Close())
+}
+
+func (osFS) TryLock(name string) (File, func() error, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := flock(f); err != nil {
+		_ = f.Close() // nothing was written to it
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, nil, ErrLocked
+		}
+		return nil, nil, &fs.PathError{Op: "lock", Path: name, Err: err}
+	}
+	return f, f.Close, nil
+}

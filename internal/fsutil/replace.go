@@ -1,0 +1,182 @@
+package fsutil
+
+import (
+	"bufio"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Replacement describes a new content for a file.
+type Replacement struct {
+	Path  string                // not a symbolic link: that would become a file
+	Perm  fs.FileMode           // when there is no old file; else the old one's mode and owner are kept
+	Write func(io.Writer) error // writes the content; called once
+	// Swapped, if not nil, is called with the old file after the two were
+	// exchanged and before it is removed, to see whether it is the one that
+	// the new content was made from. It is not called where the file system
+	// cannot exchange files.
+	Swapped func(path string) error
+}
+
+// Replace does it: temp file in the same directory, write, fsync, close,
+// exchange or rename, fsync the directory. It returns what Stat says of the
+// new file. On an error the file is the old or the new one, whole.
+func Replace(fsys FS, r Replacement) (info fs.FileInfo, err error) {
+	old, err := fsys.Lstat(r.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		old = nil
+	} else if err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(r.Path)
+	temp := filepath.Join(dir, tempName(filepath.Base(r.Path)))
+	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	placed := false
+	defer func() {
+		if !placed {
+			err = errors.Join(err, fsys.Remove(temp))
+		}
+	}()
+	info, err = fill(f, old, r)
+	if err != nil {
+		return nil, err
+	}
+
+	err = errors.ErrUnsupported
+	if old != nil && r.Swapped != nil {
+		err = fsys.Exchange(temp, r.Path)
+	}
+	if err == nil {
+		err = r.Swapped(temp)
+		placed = true
+		if rerr := fsys.Remove(temp); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+		if err != nil {
+			return nil, err
+		}
+	} else if errors.Is(err, errors.ErrUnsupported) {
+		if err = fsys.Rename(temp, r.Path); err != nil {
+			return nil, err
+		}
+		placed = true
+	} else {
+		return nil, err
+	}
+	if err := fsys.SyncDir(dir); err != nil {
+		return nil, fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	return info, nil
+}
+
+// fill writes, syncs and closes the temp file. After a failed fsync the next
+// one on the same descriptor may lie, so an error is final for this file.
+func fill(f File, old fs.FileInfo, r Replacement) (info fs.FileInfo, err error) {
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w := bufio.NewWriterSize(f, 1<<16)
+	if err := r.Write(w); err != nil {
+		return nil, err
+	}
+	if err := w.Flush(); err != nil {
+		return nil, err
+	}
+	if err := likeOld(f, old, r.Perm); err != nil {
+		return nil, err
+	}
+	if err := f.Sync(); err != nil {
+		return nil, err
+	}
+	return f.Stat()
+}
+
+// likeOld gives the new file the old one's owner and mode, before the fsync
+// that makes them stable.
+func likeOld(f File, old fs.FileInfo, perm fs.FileMode) error {
+	if old == nil {
+		return f.Chmod(perm)
+	}
+	if was, ok := old.Sys().(*syscall.Stat_t); ok {
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if is, ok := info.Sys().(*syscall.Stat_t); ok && (is.Uid != was.Uid || is.Gid != was.Gid) {
+			// Who may write the directory but not give files away still has to
+			// be able to save; the file is his then.
+			if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil && !errors.Is(err, fs.ErrPermission) {
+				return err
+			}
+		}
+	}
+	return f.Chmod(old.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky))
+}
+
+const tempSuffix = ".hacky-tmp"
+
+func tempName(base string) string {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails, by its documentation
+	return "." + base + "." + hex.EncodeToString(random[:]) + tempSuffix
+}
+
+// SweepTemps removes what Replace left beside the file base in dir when its
+// process died. It must not run beside a Replace of the same file: hold the
+// lock. It returns the names removed.
+func SweepTemps(fsys FS, dir, base string) ([]string, error) {
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var removed []string
+	var errs []error
+	for _, e := range entries {
+		name := e.Name()
+		if !e.Type().IsRegular() || !isTempOf(name, base) {
+			continue
+		}
+		if err := fsys.Remove(filepath.Join(dir, name)); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		removed = append(removed, name)
+	}
+	return removed, errors.Join(errs...)
+}
+
+func isTempOf(name, base string) bool {
+	middle, ok := strings.CutPrefix(name, "."+base+".")
+	if !ok {
+		return false
+	}
+	middle, ok = strings.CutSuffix(middle, tempSuffix)
+	_, err := hex.DecodeString(middle)
+	return ok && err == nil && len(middle) == 16
+}
+
+// Identity tells whether a file is still the one that was read or written: it
+// changes with every save, in place or by rename.
+type Identity struct {
+	dev, ino  uint64
+	size      int64
+	mtimeNano int64
+}
+
+// IdentityOf is the identity of the file that info describes.
+func IdentityOf(info fs.FileInfo) Identity {
+	id := Identity{size: info.Size(), mtimeNano: info.ModTime().UnixNano()}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		id.dev, id.ino = uint64(st.Dev), st.Ino //nolint:unconvert // an int32 on macOS
+	}
+	return id
+}
