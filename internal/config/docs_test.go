@@ -114,3 +114,18 @@ func TestEditDistance(t *testing.T) {
 		}
 	}
 }
+
+// Quoted texts stay short, on one line, and cut between characters.
+func TestQuote(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"a\nb\x00", `"a\nb\x00"`},
+		{strings.Repeat("a", 200), `"` + strings.Repeat("a", 200) + `"`},
+		{strings.Repeat("a", 201), `"` + strings.Repeat("a", 200) + `"...`},
+		{strings.Repeat("a", 198) + "\u20ac\u20ac", `"` + strings.Repeat("a", 198) + `"...`},
+	}
+	for _, tt := range tests {
+		if got := quote(tt.text); got != tt.want {
+			t.Errorf("quote(%q) = %s, want %s", tt.text, got, tt.want)
+		}
+	}
+}

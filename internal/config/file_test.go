@@ -70,9 +70,9 @@ func TestFileProblems(t *testing.T) {
 		{"flush-retries: {a: 1}", []string{`hacky.yaml:1: flush-retries: a mapping is not an integer between 0 and 10`}},
 		{"scope: []", []string{`hacky.yaml:1: scope: "" is not all, an id such as P1.M2.T3.S4, or a comma list of ids`}},
 		{"scope: [P1, [P2]]", []string{`hacky.yaml:1: scope: a list of other things than ids is not all, an id such as P1.M2.T3.S4, or a comma list of ids`}},
-		{"a: 1\nParallelism: 3\nflush_retries: 2\nzzzzzzzzzzzzzzz: 1", []string{
+		{"a: 1\nPARALLELISM: 3\nflush_retries: 2\nzzzzzzzzzzzzzzz: 1", []string{
 			`hacky.yaml:1: unknown key "a"; the nearest known key is "env"`,
-			`hacky.yaml:2: unknown key "Parallelism"; did you mean "parallelism"?`,
+			`hacky.yaml:2: unknown key "PARALLELISM"; did you mean "parallelism"?`,
 			`hacky.yaml:3: unknown key "flush_retries"; did you mean "flush-retries"?`,
 			`hacky.yaml:4: unknown key "zzzzzzzzzzzzzzz"; the nearest known key is "session"`,
 		}},
@@ -82,6 +82,7 @@ func TestFileProblems(t *testing.T) {
 		{"just text", []string{"hacky.yaml:1: the file must hold options, as in `parallelism: 4`"}},
 		{"- 1\n", []string{"hacky.yaml:1: the file must hold options, as in `parallelism: 4`"}},
 		{"retry: true\n---\nretry: false\n", []string{`hacky.yaml:2: a second YAML document; only one is allowed`}},
+		{"retry: true\n---\nretry: [\n", []string{`hacky.yaml:3: not valid YAML: did not find expected node content`}},
 		{"retry: [", []string{`hacky.yaml:1: not valid YAML: did not find expected node content`}},
 		{"a: 1\n\tb: 2\n", []string{`hacky.yaml:2: not valid YAML: found a tab character that violates indentation`}},
 		{"\xff\xfe\x00", []string{`hacky.yaml: not valid YAML: incomplete UTF-16 character`}},
@@ -237,8 +238,11 @@ agents: {a: &p {x: 1}, b: *p}
 env: {A: &v one, B: *v}
 gates: [&g {level: 1, run: &r [a]}, *g]
 stages: [{name: s, run: *r}]
+session: &id P1
+scope: [P2, *id]
 `}}.mustLoad(t)
 	if c.Env["B"] != "one" || len(c.Gates) != 2 || c.Gates[1].Level != 1 || c.Stages[0].Run.String() != "a" ||
+		!reflect.DeepEqual(c.Scope, []string{"P2", "P1"}) ||
 		!reflect.DeepEqual(c.Agents["a"], c.Agents["b"]) {
 		t.Errorf("got %+v", c)
 	}

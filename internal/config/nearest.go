@@ -10,12 +10,8 @@ import (
 // shows what names look like. known must not be empty; of equally near words
 // the first is taken.
 func suggest(word string, known []string) string {
-	// Case and underscores are no difference to somebody typing. The cut keeps
-	// a megabyte of key from costing a second.
+	// Case and underscores are no difference to somebody typing.
 	spelled := strings.ReplaceAll(strings.ToLower(word), "_", "-")
-	if len(spelled) > 64 {
-		spelled = spelled[:64]
-	}
 	best, least := "", 0
 	for _, k := range known {
 		if d := editDistance(spelled, k); best == "" || d < least {

@@ -62,7 +62,7 @@ func (d *document) parseStages(f field) {
 			if !has["name"] {
 				d.errorf(n, "%s has no name", path)
 			}
-			if has["run"] && has["agent"] {
+			if has["run"] == has["agent"] {
 				d.errorf(n, "%s must have exactly one of run and agent", path)
 			}
 		}
