@@ -67,6 +67,16 @@ func (k *killer) kill(why error) {
 	})
 }
 
+// now kills the group without asking.
+func (k *killer) now() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.gone {
+		_ = syscall.Kill(-k.group, syscall.SIGKILL) // it may have ended meanwhile
+	}
+}
+
+// left says that the leader is gone, and returns why it was killed, if so.
 func (k *killer) left() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -87,9 +97,8 @@ type groups struct {
 	readers []*reader
 }
 
-// run executes one command and waits for it. What it leaves behind is added
-// to left.
-func (x *execution) run(ctx context.Context, deadline time.Time, timeout time.Duration, left *groups, buffers *sync.Pool) ended {
+// wait executes one command and waits for it.
+func (a *attempt) wait(ctx context.Context, x *execution) ended {
 	if ctx.Err() != nil {
 		return ended{Interrupted, -1, errInterrupted.Error()}
 	}
@@ -109,16 +118,18 @@ func (x *execution) run(ctx context.Context, deadline time.Time, timeout time.Du
 		return startError(x.argv[0], x.explain(err))
 	}
 	k := &killer{group: p.Pid}
+	a.enter(k)
+	defer a.leave(k)
 	r := newReader(out, x.log)
-	go r.run(buffers)
+	go r.run(&a.buffers)
 
 	stop := context.AfterFunc(ctx, func() { k.kill(errInterrupted) })
 	if x.timeout > 0 {
 		t := time.AfterFunc(x.timeout, func() { k.kill(fmt.Errorf("timed out after %v", x.timeout)) })
 		defer t.Stop()
 	}
-	if !deadline.IsZero() {
-		t := time.AfterFunc(time.Until(deadline), func() { k.kill(fmt.Errorf("timed out after %v", timeout)) })
+	if !a.deadline.IsZero() {
+		t := time.AfterFunc(time.Until(a.deadline), func() { k.kill(fmt.Errorf("timed out after %v", a.timeout)) })
 		defer t.Stop()
 	}
 	if x.idle > 0 {
@@ -141,9 +152,9 @@ func (x *execution) run(ctx context.Context, deadline time.Time, timeout time.Du
 	case <-time.After(drain):
 	}
 	if groupAlive(p.Pid) {
-		left.ids = append(left.ids, p.Pid)
+		a.left.ids = append(a.left.ids, p.Pid)
 	}
-	left.readers = append(left.readers, r)
+	a.left.readers = append(a.left.readers, r)
 	if err != nil {
 		return ended{Permanent, -1, fmt.Sprintf("wait for %s: %v", x.argv[0], err)}
 	}

@@ -65,6 +65,7 @@ type Runner struct {
 	buffers  sync.Pool
 	mu       sync.Mutex
 	programs map[[2]string]string // PATH and name -> file
+	active   map[*killer]bool
 }
 
 type stageTemplates struct{ prompt, output *template.Template }
@@ -76,7 +77,7 @@ const RunStage = "run"
 // environ is what commands inherit, dir where they run. The error says which
 // template is wrong.
 func NewRunner(b *backlog.Backlog, recipe Recipe, session, dir, runID string, environ []string) (*Runner, error) {
-	r := &Runner{b: b, recipe: recipe, session: session, dir: dir, programs: map[[2]string]string{}}
+	r := &Runner{b: b, recipe: recipe, session: session, dir: dir, programs: map[[2]string]string{}, active: map[*killer]bool{}}
 	for _, st := range recipe.Stages {
 		var t stageTemplates
 		var err error
@@ -104,6 +105,28 @@ func NewRunner(b *backlog.Backlog, recipe Recipe, session, dir, runID string, en
 
 // Close releases what NewRunner opened.
 func (r *Runner) Close() error { return errors.Join(r.root.Close(), r.null.Close()) }
+
+// Kill ends everything that runs at once, with SIGKILL: for a user who does not
+// want to wait any more.
+func (r *Runner) Kill() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k := range r.active {
+		k.now()
+	}
+}
+
+func (r *Runner) enter(k *killer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.active[k] = true
+}
+
+func (r *Runner) leave(k *killer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.active, k)
+}
 
 func parseTemplate(name, source string) (*template.Template, error) {
 	if source == "" {
@@ -160,7 +183,7 @@ type attempt struct {
 	dir      string
 	deadline time.Time
 	timeout  time.Duration
-	left     groups
+	left     groups // what its commands left running
 	logs     map[string]*logFile
 	res      Result
 	announce func(stage string)
@@ -310,7 +333,7 @@ func (a *attempt) exec(ctx context.Context, x *execution) ended {
 	if x.program, err = a.lookup(x.argv[0]); err != nil {
 		return startError(x.argv[0], err)
 	}
-	end := x.run(ctx, a.deadline, a.timeout, &a.left, &a.buffers)
+	end := a.wait(ctx, x)
 	if end.exit == 127 {
 		a.forget(x.argv[0])
 	}
@@ -420,4 +443,16 @@ func (a *attempt) forget(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.programs, [2]string{a.path, name})
+}
+
+// Describe is what a subtask would execute, in one line for people.
+func (r *Runner) Describe(i int32) string {
+	if run := r.b.Spec(i).Run; !run.IsZero() {
+		return run.String()
+	}
+	names := make([]string, len(r.recipe.Stages))
+	for k, st := range r.recipe.Stages {
+		names[k] = st.Name
+	}
+	return strings.Join(names, ", then ")
 }

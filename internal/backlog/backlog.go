@@ -21,7 +21,7 @@ type Backlog struct {
 	Items []Item
 
 	src   string
-	byID  map[string]int32
+	byID  index
 	deps  []int32
 	specs []Spec
 
@@ -72,8 +72,7 @@ func (b *Backlog) Source() string { return b.src }
 
 // Lookup is the number of the item with this id.
 func (b *Backlog) Lookup(id string) (int32, bool) {
-	i, ok := b.byID[id]
-	return i, ok
+	return b.byID.get(pack(id), id)
 }
 
 // Dependencies are the items that item i waits for. The slice is shared.

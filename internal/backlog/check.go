@@ -30,21 +30,40 @@ func (b *Backlog) name(i int32) string {
 
 func (p *parser) ids() {
 	items := p.b.Items
-	p.b.byID = make(map[string]int32, len(items))
+	p.b.byID = index{packed: make(map[uint64]int32, len(items)), other: map[string]int32{}}
+	twice := false
 	for i := range items {
 		it := &items[i]
 		if it.ID == "" {
 			continue // reported as missing, empty or no string
 		}
-		p.fits(it)
+		if !p.keyFits(int32(i)) {
+			p.fits(it)
+		}
 		// One that does not fit is known all the same: it is one problem, and
 		// what depends on it shall not be a second.
-		n := len(p.b.byID)
-		p.b.byID[it.ID] = int32(i)
-		if len(p.b.byID) == n {
+		if !p.b.byID.put(p.keys[i], it.ID, int32(i)) {
 			p.problem(int(it.idAt), "the id %s stands twice; every id must be unique", quote(it.ID))
+			twice = true
 		}
 	}
+	if twice { // the first keeps the id, so that what depends on it is checked as ever
+		for i := len(items) - 1; i >= 0; i-- {
+			p.b.byID.put(p.keys[i], items[i].ID, int32(i))
+		}
+		delete(p.b.byID.other, "")
+	}
+}
+
+// keyFits is the short way to what fits checks, for ids that pack: all of the
+// key but the own number is the parent's key.
+func (p *parser) keyFits(i int32) bool {
+	kind, parent, key := p.b.Items[i].Kind, p.b.Items[i].Parent, p.keys[i]
+	var above uint64
+	if parent >= 0 {
+		above = p.keys[parent]
+	}
+	return key&^packMask(kind) == above && kindOf(key) == kind && (parent < 0 || kindOf(above) == kind-1)
 }
 
 // fits checks that an item's id is its parent's with one segment more.
@@ -95,12 +114,13 @@ func (p *parser) resolve() (forward bool) {
 		refs := p.deps[it.depsAt:it.depsTo]
 		it.depsAt = int32(len(b.deps))
 		for _, ref := range refs {
-			id := p.src[ref.from:ref.to]
-			if strings.IndexByte(id, '\\') >= 0 {
-				id = p.decode(text{from: int(ref.from), to: int(ref.to), escaped: true})
-			}
 			at := int(ref.from) - 1
-			d, ok := b.byID[id]
+			var id string
+			d, ok := b.byID.packed[ref.key]
+			if !ok {
+				id = p.decode(text{from: int(ref.from), to: int(ref.to), escaped: true})
+				d, ok = b.byID.get(ref.key, id)
+			}
 			switch {
 			case !ok:
 				p.unknownDependency(at, b.name(int32(i)), id)
@@ -125,7 +145,7 @@ func (p *parser) resolve() (forward bool) {
 
 func (p *parser) unknownDependency(at int, name, id string) {
 	if _, err := ParseID(id); err != nil {
-		p.problem(at, "%s depends on %v", name, err)
+		p.problem(at, "%s cannot depend on %s: %v", name, quote(id), err)
 		return
 	}
 	p.problem(at, "%s depends on %s, which is not in this backlog; correct the id or remove it", name, quote(id))

@@ -20,6 +20,7 @@ func Parse(file, src string) (*Backlog, error) {
 		scanner: scanner{src: src},
 		b:       &Backlog{src: src, Items: make([]Item, 0, len(src)/512+16)},
 	}
+	p.keys = make([]uint64, 0, cap(p.b.Items))
 	if strings.HasPrefix(src, bom) {
 		p.i = len(bom)
 	}
@@ -48,10 +49,15 @@ func invalid(file, src string, s *scanner, ps ...Problem) *InvalidError {
 type parser struct {
 	scanner
 	b    *Backlog
+	keys []uint64 // parallel to b.Items: pack(ID)
 	deps []depRef // parallel to b.deps, as they stand in the file
 }
 
-type depRef struct{ from, to int32 }
+// depRef is a dependency in the source: src[from:to], without the quotes.
+type depRef struct {
+	key      uint64 // pack of the id
+	from, to int32
+}
 
 // file reads the whole document.
 func (p *parser) file() bool {
@@ -164,6 +170,7 @@ func (p *parser) item(kind Kind, parent int32) bool {
 	n := int32(len(p.b.Items))
 	it := Item{Kind: kind, Parent: parent, at: int32(p.i), idAt: int32(p.i), depsAt: int32(len(p.deps)), depsTo: int32(len(p.deps))}
 	p.b.Items = append(p.b.Items, it)
+	p.keys = append(p.keys, 0)
 	spec := Spec{Retries: -1}
 	var hasID, hasTitle, hasStatus, hasType, hasSpec bool
 	ok := p.object(func(key string, at int) bool {
@@ -222,10 +229,12 @@ func (p *parser) item(kind Kind, parent int32) bool {
 	}
 	it.End = int32(len(p.b.Items))
 	if hasSpec {
+		spec.Env, spec.Gates = slices.Clip(spec.Env), slices.Clip(spec.Gates) // shared: an append must copy
 		p.b.specs = append(p.b.specs, spec)
 		it.spec = int32(len(p.b.specs))
 	}
 	p.b.Items[n] = it
+	p.keys[n] = pack(it.ID)
 	for _, need := range []struct {
 		has bool
 		key string
@@ -310,12 +319,14 @@ func (p *parser) strayChildren(key string, kind Kind) bool {
 	if !p.skip() {
 		return false
 	}
-	if value := strings.TrimLeft(strings.TrimPrefix(p.src[at:p.i], "["), " \t\r\n"); value != "null" && value != "]" {
-		holds := "has no items below it"
-		if kind != Subtask {
-			holds = "holds " + kind.childrenKey()
+	value := p.src[at:p.i]
+	if value != "null" && strings.Trim(value, "[] \t\r\n") != "" {
+		name := strings.ToLower(kind.String())
+		if kind == Subtask {
+			p.problem(at, "a %s has no items below it; remove %q", name, key)
+		} else {
+			p.problem(at, "a %s has %q below it, not %q", name, kind.childrenKey(), key)
 		}
-		p.problem(at, "a %s %s, not %q", strings.ToLower(kind.String()), holds, key)
 	}
 	return true
 }
@@ -345,7 +356,7 @@ func (p *parser) dependencies(it *Item) bool {
 		}
 		t, ok := p.str()
 		if ok {
-			p.deps = append(p.deps, depRef{int32(t.from), int32(t.to)})
+			p.deps = append(p.deps, depRef{pack(p.decode(t)), int32(t.from), int32(t.to)})
 		}
 		return ok
 	})
@@ -413,6 +424,9 @@ func (p *parser) env(spec *Spec) bool {
 	return p.object(func(name string, at int) bool {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
 			p.problem(at, "%s is not a name of an environment variable", quote(name))
+		}
+		if p.i < len(p.src) && p.src[p.i] != '"' {
+			return p.mismatch("the variable " + quote(name) + " must be a string")
 		}
 		var value string
 		valueAt := p.i

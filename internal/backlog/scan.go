@@ -52,6 +52,9 @@ func (s *scanner) unexpected(want string) bool {
 	if r == utf8.RuneError && n == 1 {
 		return s.fail(s.i, "byte 0x%02X is not UTF-8; expected %s", s.src[s.i], want)
 	}
+	if r == 0 {
+		return s.fail(s.i, "expected %s, found a NUL character; a crash or a full disk leaves such files behind", want)
+	}
 	for _, word := range words {
 		if rest := s.src[s.i:]; len(rest) < len(word) && strings.HasPrefix(word, rest) {
 			s.i = len(s.src)

@@ -20,15 +20,17 @@ type Replacement struct {
 	Perm  fs.FileMode           // when there is no old file; else the old one's mode and owner are kept
 	Write func(io.Writer) error // writes the content; called once
 	// Swapped, if not nil, is called with the old file after the two were
-	// exchanged and before it is removed, to see whether it is the one that
+	// exchanged and before it is removed (it may move it away), to see whether it is the one that
 	// the new content was made from. It is not called where the file system
 	// cannot exchange files.
 	Swapped func(path string) error
 }
 
 // Replace does it: temp file in the same directory, write, fsync, close,
-// exchange or rename, fsync the directory. It returns what Stat says of the
-// new file. On an error the file is the old or the new one, whole.
+// exchange or rename, fsync the directory. On an error the file is the old or
+// the new one, whole. info is what Stat says of the new file; not nil together
+// with an error, it tells that the new file is in place, but perhaps not on
+// stable storage, or that the old one could not be removed.
 func Replace(fsys FS, r Replacement) (info fs.FileInfo, err error) {
 	old, err := fsys.Lstat(r.Path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -42,42 +44,41 @@ func Replace(fsys FS, r Replacement) (info fs.FileInfo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	placed := false
-	defer func() {
-		if !placed {
-			err = errors.Join(err, fsys.Remove(temp))
-		}
-	}()
 	info, err = fill(f, old, r)
-	if err != nil {
-		return nil, err
-	}
-
-	err = errors.ErrUnsupported
-	if old != nil && r.Swapped != nil {
-		err = fsys.Exchange(temp, r.Path)
-	}
 	if err == nil {
-		err = r.Swapped(temp)
-		placed = true
-		if rerr := fsys.Remove(temp); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-			err = errors.Join(err, rerr)
-		}
-		if err != nil {
-			return nil, err
-		}
-	} else if errors.Is(err, errors.ErrUnsupported) {
-		if err = fsys.Rename(temp, r.Path); err != nil {
-			return nil, err
-		}
-		placed = true
-	} else {
-		return nil, err
+		err = place(fsys, temp, old != nil, r)
 	}
-	if err := fsys.SyncDir(dir); err != nil {
-		return nil, fmt.Errorf("sync directory %s: %w", dir, err)
+	if err != nil && !errors.Is(err, errPlaced) {
+		return nil, errors.Join(err, fsys.Remove(temp))
 	}
-	return info, nil
+	if serr := fsys.SyncDir(dir); serr != nil {
+		err = errors.Join(err, fmt.Errorf("sync directory %s: %w", dir, serr))
+	}
+	return info, err
+}
+
+// errPlaced marks an error after the new file was put in place.
+var errPlaced = errors.New("the new file is in place")
+
+// place puts the temp file where it belongs.
+func place(fsys FS, temp string, exists bool, r Replacement) error {
+	if !exists || r.Swapped == nil {
+		return fsys.Rename(temp, r.Path)
+	}
+	if err := fsys.Exchange(temp, r.Path); err != nil {
+		if errors.Is(err, errors.ErrUnsupported) {
+			return fsys.Rename(temp, r.Path)
+		}
+		return err
+	}
+	err := r.Swapped(temp)
+	if rerr := fsys.Remove(temp); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		err = errors.Join(err, rerr)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errPlaced, err)
+	}
+	return nil
 }
 
 // fill writes, syncs and closes the temp file. After a failed fsync the next

@@ -1,0 +1,70 @@
+package cmd
+
+import (
+	"github.com/rs/zerolog"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/engine"
+	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/ui"
+)
+
+// recorder writes an engine's events down: the status into the session, the
+// attempt into its log, and then, when that is acknowledged, onto the screen.
+type recorder struct {
+	s        *session.Session
+	b        *backlog.Backlog // as the engine knows it
+	progress ui.Progress
+	log      zerolog.Logger
+	runID    string
+}
+
+func (r *recorder) Status(item int32) backlog.Status {
+	st, ok := r.s.Status(r.b.Items[item].ID)
+	if !ok { // removed from the file meanwhile: nobody wants it run any more
+		return backlog.Obsolete
+	}
+	return st
+}
+
+func (r *recorder) Record(ev engine.Event, acked func(error)) {
+	if acked == nil {
+		acked = func(error) {}
+	}
+	if ev.Result != nil {
+		r.attempt(ev)
+	}
+	if ev.Type == engine.SubtaskSkipped {
+		r.progress.Event(ev)
+		acked(nil)
+		return
+	}
+	shown := func(err error) {
+		if err == nil {
+			r.progress.Event(ev)
+		}
+		acked(err)
+	}
+	if err := r.s.Apply(shown, session.Change{ID: ev.ID, To: ev.Status}); err != nil {
+		// The item is no longer in tasks.json; there is no place for its status.
+		r.log.Warn().Err(err).Str("id", ev.ID).Stringer("status", ev.Status).Msg("cannot note a status")
+		shown(nil)
+	}
+}
+
+func (r *recorder) attempt(ev engine.Event) {
+	res := ev.Result
+	err := r.s.RecordAttempt(session.AttemptRecord{
+		ID: ev.ID, Attempt: ev.Attempt, Class: res.Class.String(), Exit: res.Exit, Reason: res.Reason,
+		Started: res.Started, Ended: res.Ended, Commands: res.Commands, Log: res.Log, RunID: r.runID,
+	})
+	if err != nil {
+		r.log.Warn().Err(err).Str("id", ev.ID).Msg("cannot write artifacts/attempts.ndjson")
+	}
+	if res.LogError != "" {
+		r.log.Warn().Str("id", ev.ID).Str("error", res.LogError).Msg("cannot keep a subtask's output")
+	}
+	if res.Leftover > 0 {
+		r.log.Info().Str("id", ev.ID).Int("groups", res.Leftover).Msg("ended processes that a subtask left running")
+	}
+}

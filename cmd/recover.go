@@ -1,0 +1,165 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/ui"
+)
+
+type recoverOptions struct {
+	file           string
+	keep, dryRun   bool
+	force, discard bool
+	output         string
+}
+
+func (a *app) recoverCmd() *cobra.Command {
+	var o recoverOptions
+	c := &cobra.Command{
+		Use:   "recover",
+		Short: "Replay updates that a failed flush left in the recovery file",
+		Long: `Merge the updates in tasks.json.failed into tasks.json by id, check that they
+are there, and remove the file. An item is never moved backwards: that is a
+conflict, which stays in the file until --force or --discard settles it.
+
+Exit codes: 0 nothing is left to recover, 1 conflicts are left, 2 the recovery
+file is damaged or the call is wrong, 3 tasks.json still cannot be written.`,
+		Example: `  hacky recover --dry-run
+  hacky recover --session plan/003_b3d3efdaf0ed`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, log, err := a.load(c)
+			if err != nil {
+				return err
+			}
+			return a.recover(c.Context(), cfg, log, o)
+		},
+	}
+	config.Register(c.Flags(), "flush-retries", "retry-backoff")
+	f := c.Flags()
+	f.StringVar(&o.file, "file", "", "the recovery file; - is standard input (default: the session's tasks.json.failed)")
+	f.BoolVar(&o.keep, "keep", false, "keep a copy of the recovery file")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show what would happen; touch nothing")
+	f.BoolVar(&o.force, "force", false, "in a conflict, or a damaged file, take the recovery file's side")
+	f.BoolVar(&o.discard, "discard", false, "in a conflict keep tasks.json and drop the update")
+	c.MarkFlagsMutuallyExclusive("force", "discard")
+	f.StringVarP(&o.output, "output", "o", "table", "output: table, json, yaml")
+	return c
+}
+
+func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logger, o recoverOptions) error {
+	if err := checkOutput(o.output, "table", "json", "yaml"); err != nil {
+		return err
+	}
+	loc, err := session.Locate(cfg.Session)
+	if err != nil {
+		return err
+	}
+	path := o.file
+	if path == "" {
+		path = loc.RecoveryPath()
+	}
+	r, err := session.ReadRecovery(path)
+	if errors.Is(err, fs.ErrNotExist) && o.file == "" {
+		return a.recovered(o.output, loc, nil, false)
+	}
+	if err != nil {
+		return fmt.Errorf("read recovery file: %w", err)
+	}
+	if r.Damage != nil && !o.force {
+		b, err := session.Read(loc)
+		if err != nil {
+			return err
+		}
+		decisions := r.Plan(b, b.Statuses(), session.RecoverOptions{})
+		if err := a.recovered(o.output, loc, decisions, true); err != nil {
+			return err
+		}
+		return damaged(r)
+	}
+	opts := session.RecoverOptions{Force: o.force, Discard: o.discard}
+	var decisions []session.Decision
+	if o.dryRun {
+		b, err := session.Read(loc)
+		if err != nil {
+			return err
+		}
+		decisions = r.Plan(b, b.Statuses(), opts)
+	} else {
+		s, err := session.Open(loc, flushOptions(cfg, log))
+		if err != nil {
+			return err
+		}
+		decisions, err = s.Recover(ctx, r, opts, o.keep)
+		if err = errors.Join(err, s.Close(context.WithoutCancel(ctx))); err != nil {
+			return err
+		}
+	}
+	if err := a.recovered(o.output, loc, decisions, o.dryRun); err != nil {
+		return err
+	}
+	for _, d := range decisions {
+		if d.Verdict == session.Conflict {
+			return &exitError{exitFailed, fmt.Errorf("conflicts stay in %s; type: hacky recover%s --force (take its side) or --discard (drop them)", path, sessionArg(loc.Path()))}
+		}
+	}
+	return nil
+}
+
+func damaged(r *session.Recovery) error {
+	return fmt.Errorf("the recovery file %s is damaged (%w); nothing was applied: look at what could be read, then type: hacky recover --force", r.Path, r.Damage)
+}
+
+// recovered prints what became of the changes.
+func (a *app) recovered(form string, loc session.Location, decisions []session.Decision, dry bool) error {
+	if form != "table" {
+		type change struct {
+			ID      string `json:"id" yaml:"id"`
+			From    string `json:"from" yaml:"from"`
+			To      string `json:"to" yaml:"to"`
+			Disk    string `json:"disk" yaml:"disk"`
+			Verdict string `json:"verdict" yaml:"verdict"`
+			Why     string `json:"why,omitempty" yaml:"why,omitempty"`
+		}
+		out := struct {
+			Session string   `json:"session" yaml:"session"`
+			DryRun  bool     `json:"dryRun" yaml:"dryRun"`
+			Changes []change `json:"changes" yaml:"changes"`
+		}{loc.Dir, dry, []change{}}
+		for _, d := range decisions {
+			out.Changes = append(out.Changes, change{d.ID, d.From.String(), d.To.String(), d.Disk, string(d.Verdict), d.Why})
+		}
+		return document(a.stdout, form, out)
+	}
+	if len(decisions) == 0 {
+		_, err := fmt.Fprintln(a.stdout, "nothing to recover in "+loc.Dir)
+		return err
+	}
+	rows := [][]string{{"ID", "TASKS.JSON", "UPDATE", "RESULT"}}
+	n := map[session.Verdict]int{}
+	for _, d := range decisions {
+		n[d.Verdict]++
+		result := string(d.Verdict)
+		if d.Why != "" {
+			result += ": " + d.Why
+		}
+		rows = append(rows, []string{d.ID, d.Disk, d.To.String(), result})
+	}
+	if err := ui.Table(a.stdout, a.width(), 3, rows); err != nil {
+		return err
+	}
+	verb := "applied"
+	if dry {
+		verb = "would be applied"
+	}
+	_, err := fmt.Fprintf(a.stdout, "\n%d %s, %d already there, %s\n", n[session.Applied], verb, n[session.AlreadyThere], count(n[session.Conflict], "conflict"))
+	return err
+}

@@ -1,0 +1,159 @@
+// Package cmd is hacky's command line: each command parses into an options
+// struct and runs. One place, exit.go, turns errors into exit codes.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/session"
+)
+
+// app is what commands have in common: where they print, and their environment.
+type app struct {
+	stdout, stderr io.Writer
+	env            config.Env
+}
+
+// Main runs hacky with these arguments and returns the exit code.
+func Main(args []string) int {
+	a := &app{stdout: os.Stdout, stderr: os.Stderr, env: config.ProcessEnv()}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(context.Background())
+	a.report(err)
+	return exitCode(err)
+}
+
+// report prints an error for people: one line, or a line each if there are
+// several, and what could be saved nowhere else.
+func (a *app) report(err error) {
+	var quiet *exitError
+	if err == nil || errors.As(err, &quiet) && quiet.err == nil {
+		return
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(a.stderr, "hacky: %s\n", strings.TrimRight(line, "\n"))
+	}
+	var failed *session.FlushError
+	if !errors.As(err, &failed) {
+		return
+	}
+	if failed.Recovery != "" {
+		fmt.Fprintf(a.stderr, "hacky: mend the cause, then type: hacky recover%s\n", sessionArg(failed.Backlog))
+		return
+	}
+	for _, u := range failed.Unsaved {
+		fmt.Fprintln(a.stderr, session.MarkedLine(u))
+	}
+	fmt.Fprintf(a.stderr, "hacky: save the lines above, mend the cause, then type: hacky recover%s --file FILE\n", sessionArg(failed.Backlog))
+}
+
+// sessionArg is how a session is named in a command for the user to type.
+func sessionArg(path string) string {
+	if path == session.TasksFile {
+		return ""
+	}
+	return " --session " + shellQuote(strings.TrimSuffix(path, "/"+session.TasksFile))
+}
+
+func shellQuote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hacky",
+		Short: "Run a backlog of commands or coding agents, and never lose a finished one",
+		Long: `hacky runs the backlog in tasks.json (Phase > Milestone > Task > Subtask): each
+subtask through any command, in dependency order, in parallel, with retries and
+gates. Its state is in tasks.json; what cannot be written there is recovered.`,
+		Example: `  hacky init --example     # a small session to try
+  hacky run                # run what is ready until nothing is left
+  hacky status             # where it stands`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		Args:              cobra.NoArgs,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see \"%s --help\"", err, c.CommandPath())
+	})
+	config.Register(root.PersistentFlags(), "config", "session", "log-level", "log-format")
+	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd())
+	return root
+}
+
+// load reads the configuration with the flags of a command.
+func (a *app) load(c *cobra.Command) (*config.Config, zerolog.Logger, error) {
+	cfg, _, err := config.Load(c.Flags(), a.env)
+	if err != nil {
+		return nil, zerolog.Nop(), err
+	}
+	return cfg, a.logger(cfg), nil
+}
+
+// logger logs to standard error: for people on a terminal, else as JSON.
+func (a *app) logger(cfg *config.Config) zerolog.Logger {
+	w := a.stderr
+	if cfg.LogFormat == "console" || cfg.LogFormat == "auto" && isTerminal(a.stderr) {
+		_, noColor := a.env.Lookup("NO_COLOR")
+		w = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.TimeOnly, NoColor: noColor || !isTerminal(a.stderr)}
+	}
+	level, err := zerolog.ParseLevel(cfg.LogLevel)
+	if err != nil {
+		level = zerolog.InfoLevel // the option table allows only levels
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// width is how many columns standard output has; 0 if it is no terminal.
+func (a *app) width() int {
+	f, ok := a.stdout.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	n, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// version is the module's version as it was built.
+func version() (version, revision string) {
+	version, revision = "devel", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" && info.Main.Version != "(devel)" {
+			version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = s.Value
+			}
+		}
+	}
+	return version, revision
+}

@@ -1,0 +1,353 @@
+package cmd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/hacky-run/hacky/internal/agent"
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/engine/local"
+	"github.com/hacky-run/hacky/internal/retry"
+	"github.com/hacky-run/hacky/internal/schedule"
+	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/ui"
+)
+
+func (a *app) runCmd() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run the subtasks of a backlog that are not finished",
+		Long: `Run every subtask in scope that is not Complete or Obsolete, dependencies
+first, in parallel, and write their statuses into tasks.json.
+
+Ctrl+C once: start nothing new, let running subtasks finish. Twice, or SIGTERM:
+stop them; they are Planned again. Three times: exit at once.
+
+Exit codes: 0 all done, 1 some failed or are blocked, 2 mistake in the call, the
+configuration or the backlog, 3 updates wait in a recovery file, 4 another run
+has the session, 5 stopped by a limit, 130/143 interrupted.`,
+		Example: `  hacky run --parallelism 4
+  hacky run --scope P1.M2 --with-deps --flush-retries 3
+  HACKY_TASK_RETRY=0 hacky run --progress json > events.ndjson`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, log, err := a.load(c)
+			if err != nil {
+				return err
+			}
+			return a.run(c.Context(), cfg, log)
+		},
+	}
+	config.Register(c.Flags())
+	return c
+}
+
+// flushMax and taskMax bound the backoff (§4).
+const (
+	flushMax = 2 * time.Second
+	taskMax  = 30 * time.Second
+)
+
+// flushOptions is how a session is written under a configuration.
+func flushOptions(cfg *config.Config, log zerolog.Logger) session.Options {
+	return session.Options{Log: log, Retry: retry.Policy{Retries: cfg.FlushRetries, Base: cfg.FlushBackoff, Max: max(flushMax, cfg.FlushBackoff)}}
+}
+
+func (a *app) run(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
+	loc, err := session.Locate(cfg.Session)
+	if err != nil {
+		return err
+	}
+	if err := a.refuseNested(loc); err != nil {
+		return err
+	}
+	job := &job{app: a, cfg: cfg, log: log, loc: loc, runID: newRunID()}
+	defer job.close()
+	if cfg.DryRun {
+		b, err := session.Read(loc)
+		if err != nil {
+			return err
+		}
+		return job.dryRun(b)
+	}
+	return job.run(ctx)
+}
+
+// refuseNested keeps a subtask from running its own session once more.
+func (a *app) refuseNested(loc session.Location) error {
+	running, _ := a.env.Lookup("HACKY_RUNNING")
+	outer, _ := a.env.Lookup("HACKY_SESSION")
+	if running == "" || outer == "" {
+		return nil
+	}
+	dir, err := filepath.Abs(loc.Dir)
+	if err != nil {
+		return err
+	}
+	here, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(outer)
+	if err != nil || !os.SameFile(here, there) {
+		return nil
+	}
+	id, _ := a.env.Lookup("HACKY_TASK_ID")
+	return &exitError{exitLocked, fmt.Errorf("this is subtask %s of a run of the session %s, which cannot be run within itself; name another with --session", id, loc.Dir)}
+}
+
+func newRunID() string {
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails, by its documentation
+	return time.Now().UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(random[:])
+}
+
+// job is one run from reading the backlog to the exit code.
+type job struct {
+	*app
+	cfg   *config.Config
+	log   zerolog.Logger
+	loc   session.Location
+	runID string
+
+	b        *backlog.Backlog
+	selected []bool
+	runner   *agent.Runner
+}
+
+func (j *job) close() {
+	if j.runner != nil {
+		_ = j.runner.Close() // opened for reading
+	}
+}
+
+// check finds everything that keeps a backlog from being run, before anything
+// is written or started.
+func (j *job) check(b *backlog.Backlog) error {
+	j.close()
+	j.runner = nil
+	statuses := b.Statuses()
+	scope, err := resolveScope(b, j.cfg.Scope)
+	if err != nil {
+		return err
+	}
+	j.b, j.selected = b, schedule.Select(b, scope)
+	if missing := schedule.Missing(b, statuses, j.selected); len(missing) > 0 {
+		if !j.cfg.WithDeps {
+			return fmt.Errorf("the scope waits for %s outside it that are not finished (%s); run with --with-deps, or widen --scope",
+				count(len(missing), "subtask"), listIDs(b, missing))
+		}
+		for _, i := range missing {
+			j.selected[i] = true
+		}
+	}
+	recipe, err := j.recipe()
+	if err != nil {
+		return err
+	}
+	absolute, err := filepath.Abs(j.loc.Dir)
+	if err != nil {
+		return err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	if j.runner, err = agent.NewRunner(b, recipe, absolute, dir, j.runID, os.Environ()); err != nil {
+		return err
+	}
+	var errs []error
+	for i, in := range j.selected {
+		if !in || statuses[i].Satisfied() {
+			continue
+		}
+		if err := j.runner.Check(int32(i)); err != nil {
+			if errs = append(errs, err); len(errs) == 20 {
+				errs = append(errs, errors.New("there may be more like these"))
+				break
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// recipe turns the configuration's part about execution into the agent's words.
+func (j *job) recipe() (agent.Recipe, error) {
+	r := agent.Recipe{Gates: j.cfg.Gates, Env: envVars(j.cfg.Env), Timeout: j.cfg.Timeout,
+		IdleTimeout: j.cfg.IdleTimeout, FixAttempts: j.cfg.FixAttempts}
+	for _, st := range j.cfg.Stages {
+		if st.Agent != "" {
+			return r, fmt.Errorf("%s: the stage %q names the agent %q; this version runs stages with \"run\" only, so write the agent's command line there", j.cfg.File, st.Name, st.Agent)
+		}
+		r.Stages = append(r.Stages, agent.Stage{Name: st.Name, Run: st.Run, Prompt: st.Prompt, Output: st.Output,
+			Env: envVars(st.Env), Timeout: st.Timeout})
+	}
+	return r, nil
+}
+
+// envVars are the variables of hacky.yaml in a fixed order, with ${NAME}
+// replaced from hacky's own environment.
+func envVars(env map[string]string) []backlog.EnvVar {
+	var out []backlog.EnvVar
+	for _, name := range sortedKeys(env) {
+		out = append(out, backlog.EnvVar{Name: name, Value: expand(env[name])})
+	}
+	return out
+}
+
+// expand replaces ${NAME}, and nothing else: a plain $ is common in values.
+func expand(s string) string {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(s, "${")
+		b.WriteString(before)
+		if !ok {
+			return b.String()
+		}
+		name, after, ok := strings.Cut(rest, "}")
+		if !ok {
+			b.WriteString("${" + rest)
+			return b.String()
+		}
+		b.WriteString(os.Getenv(name))
+		s = after
+	}
+}
+
+func (j *job) dryRun(b *backlog.Backlog) error {
+	if err := j.check(b); err != nil {
+		return err
+	}
+	order := schedule.Order(schedule.New(b, b.Statuses(), j.selected))
+	return ui.DryRun(j.stdout, j.cfg.Progress, j.loc.Dir, b, order, j.runner.Describe)
+}
+
+func (j *job) run(ctx context.Context) error {
+	waiting := session.RecoveryWaiting(j.loc)
+	if waiting && !j.cfg.Recover {
+		// A backlog that is not in order comes first: recover could not work either.
+		if _, err := session.Read(j.loc); err != nil {
+			return err
+		}
+		return &exitError{exitRecovery, fmt.Errorf("updates of an earlier run wait in %s; type: hacky recover%s (or run with --recover)",
+			j.loc.RecoveryPath(), sessionArg(j.loc.Path()))}
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	signals := j.listen(stop)
+	defer signals.end()
+
+	opts := flushOptions(j.cfg, j.log)
+	opts.Interval, opts.Batch, opts.Run, opts.Check = j.cfg.FlushInterval, j.cfg.FlushBatch, true, j.check
+	opts.Holder = fmt.Sprintf("process %d, since %s", os.Getpid(), time.Now().Format(time.DateTime))
+	opts.Failed = func(err error) { signals.drain(err) }
+	s, err := session.Open(j.loc, opts)
+	if err != nil {
+		return err
+	}
+	if waiting {
+		if err := j.recover(ctx, s); err != nil {
+			return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		}
+	}
+	return j.execute(ctx, s, signals)
+}
+
+// recover replays what waits before the run begins.
+func (j *job) recover(ctx context.Context, s *session.Session) error {
+	r, err := session.ReadRecovery(j.loc.RecoveryPath())
+	if err != nil {
+		return fmt.Errorf("read recovery file: %w", err)
+	}
+	if r.Damage != nil {
+		return damaged(r)
+	}
+	decisions, err := s.Recover(ctx, r, session.RecoverOptions{}, false)
+	if err != nil {
+		return err
+	}
+	conflicts := 0
+	for _, d := range decisions {
+		if d.Verdict == session.Conflict {
+			conflicts++
+		}
+	}
+	j.log.Info().Int("changes", len(decisions)).Int("conflicts", conflicts).Msg("replayed the recovery file")
+	if conflicts > 0 {
+		return &exitError{exitFailed, fmt.Errorf("%s in %s; nothing was run: see \"hacky recover%s --dry-run\", then settle with --force or --discard",
+			count(conflicts, "conflict"), j.loc.RecoveryPath(), sessionArg(j.loc.Path()))}
+	}
+	return nil
+}
+
+// execute runs the plan and reports.
+func (j *job) execute(ctx context.Context, s *session.Session, signals *signals) error {
+	attempts, err := session.Attempts(j.loc)
+	if err != nil {
+		return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+	}
+	// Recovery may have changed statuses, not the backlog.
+	plan := schedule.New(j.b, statusesOf(j.b, s), j.selected)
+	progress := ui.NewProgress(j.cfg.Progress, j.stdout, j.loc.Dir, j.b)
+	tasks := retry.Policy{Retries: j.cfg.TaskRetry, Base: j.cfg.TaskBackoff, Max: max(taskMax, j.cfg.TaskBackoff)}
+	e := local.New(j.b, plan, j.runner, &recorder{s: s, b: j.b, progress: progress, log: j.log, runID: j.runID}, local.Options{
+		Parallelism: j.cfg.Parallelism, Retry: tasks, NoRetry: !j.cfg.Retry,
+		MaxTasks: j.cfg.MaxTasks, MaxFailures: j.cfg.MaxFailures, MaxDuration: j.cfg.MaxDuration, FailFast: j.cfg.FailFast,
+		Attempts: func(id string) int { return attempts[id] },
+	})
+	signals.attach(e, j.runner, s)
+	out := e.Run(ctx)
+
+	final := statusesOf(j.b, s)
+	err = s.Close(context.WithoutCancel(ctx))
+	sum := ui.Summary{Outcome: out}
+	for i, in := range j.selected {
+		if in {
+			sum.Total++
+			if final[i].Satisfied() {
+				sum.Done++
+			}
+		}
+	}
+	switch interrupted := signals.code(); {
+	case err != nil:
+		sum.Exit, sum.Error = exitCode(err), err.Error()
+	case interrupted != 0 && len(out.Left) > 0:
+		sum.Exit = interrupted
+	case len(out.Failed) > 0 || len(out.Blocked) > 0:
+		sum.Exit = exitFailed
+	case len(out.Left) > 0:
+		sum.Exit = exitLimit
+	}
+	progress.Summary(sum)
+	if err == nil && sum.Exit != exitOK {
+		return &exitError{code: sum.Exit}
+	}
+	return err
+}
+
+// statusesOf are the session's statuses by the item numbers of b, which may be
+// an earlier reading of the file.
+func statusesOf(b *backlog.Backlog, s *session.Session) []backlog.Status {
+	if s.Backlog() == b {
+		return s.Statuses()
+	}
+	out := b.Statuses()
+	for i := range b.Items {
+		if st, ok := s.Status(b.Items[i].ID); ok {
+			out[i] = st
+		}
+	}
+	return out
+}

@@ -1,0 +1,55 @@
+package cmd
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+)
+
+// resolveScope finds the items of a scope; nil is everything.
+func resolveScope(b *backlog.Backlog, ids []string) ([]int32, error) {
+	if ids == nil {
+		return nil, nil
+	}
+	scope := []int32{}
+	var unknown []string
+	for _, id := range ids {
+		i, ok := b.Lookup(id)
+		if !ok {
+			unknown = append(unknown, id)
+			continue
+		}
+		scope = append(scope, i)
+	}
+	if len(unknown) > 0 {
+		return nil, fmt.Errorf("--scope: %s is not in the backlog; \"hacky status -o tree\" shows what is", strings.Join(unknown, ", "))
+	}
+	return scope, nil
+}
+
+// listIDs names the first few items of a list.
+func listIDs(b *backlog.Backlog, items []int32) string {
+	const most = 5
+	var ids []string
+	for k, i := range items {
+		if k == most {
+			ids = append(ids, fmt.Sprintf("and %d more", len(items)-most))
+			break
+		}
+		ids = append(ids, b.Items[i].ID)
+	}
+	return strings.Join(ids, ", ")
+}
+
+// count is "1 subtask", "2 subtasks".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

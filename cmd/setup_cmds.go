@@ -1,0 +1,162 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hacky-run/hacky/configs"
+	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/ui"
+)
+
+func (a *app) configCmd() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Print every option with its value and where that comes from",
+		Long: `Print the effective configuration: every option of "hacky run" with its value
+and the source it comes from (flag, environment, file or default).
+
+Exit codes: 0, or 2 if a value or the file is wrong.`,
+		Example: `  hacky config
+  HACKY_FLUSH_RETRIES=5 hacky config --parallelism 4 -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, effective, err := config.Load(c.Flags(), a.env)
+			if err != nil {
+				return err
+			}
+			if err := checkOutput(output, "table", "json", "yaml"); err != nil {
+				return err
+			}
+			if output != "table" {
+				return document(a.stdout, output, struct {
+					Options []config.Effective `json:"options" yaml:"options"`
+				}{effective})
+			}
+			rows := [][]string{{"OPTION", "VALUE", "SOURCE", "DEFAULT"}}
+			for _, e := range effective {
+				source := string(e.Source)
+				if e.Origin != "" {
+					source += " " + e.Origin
+				}
+				rows = append(rows, []string{e.Name, ui.Clean(fmt.Sprint(e.Value)), source, fmt.Sprint(e.Default)})
+			}
+			return ui.Table(a.stdout, a.width(), 1, rows)
+		},
+	}
+	config.Register(c.Flags())
+	c.Flags().StringVarP(&output, "output", "o", "table", "output: table, json, yaml")
+	return c
+}
+
+func (a *app) initCmd() *cobra.Command {
+	var example bool
+	c := &cobra.Command{
+		Use:   "init --example [DIR]",
+		Short: "Write a small session to try hacky with",
+		Long: `Write a tasks.json whose commands do real work on the spot, and a hacky.yaml
+with every option commented out, into DIR (default: here). Existing files are
+never overwritten.
+
+Exit codes: 0 written, 2 a file is there already or cannot be written.`,
+		Example: `  hacky init --example
+  hacky init --example try && cd try && hacky run`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if !example {
+				return errors.New("init makes an example session only: hacky init --example")
+			}
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			return a.initExample(dir)
+		},
+	}
+	c.Flags().BoolVar(&example, "example", false, "write the example session")
+	return c
+}
+
+func (a *app) initExample(dir string) error {
+	files := []struct {
+		name    string
+		content []byte
+	}{{session.TasksFile, configs.Example}, {"hacky.yaml", configs.HackyYAML}}
+	for _, f := range files {
+		path := filepath.Join(dir, f.name)
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s is there already and is not overwritten; name another directory: hacky init --example DIR", path)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, f := range files {
+		path := filepath.Join(dir, f.name)
+		if err := writeNew(path, f.content); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(a.stdout, "wrote %s\n", path); err != nil {
+			return err
+		}
+	}
+	at := ""
+	if dir != "." {
+		at = "cd " + shellQuote(dir) + " && "
+	}
+	_, err := fmt.Fprintf(a.stdout, "next: %shacky run\n", at)
+	return err
+}
+
+// writeNew writes a file that must not be there.
+func writeNew(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+func (a *app) versionCmd() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Long:    "Print hacky's version, the Go version and the platform it was built for.",
+		Example: "  hacky version\n  hacky version -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := checkOutput(output, "table", "json", "yaml"); err != nil {
+				return err
+			}
+			v, revision := version()
+			if output != "table" {
+				return document(a.stdout, output, struct {
+					Version  string `json:"version" yaml:"version"`
+					Revision string `json:"revision,omitempty" yaml:"revision,omitempty"`
+					Go       string `json:"go" yaml:"go"`
+					OS       string `json:"os" yaml:"os"`
+					Arch     string `json:"arch" yaml:"arch"`
+				}{v, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH})
+			}
+			_, err := fmt.Fprintf(a.stdout, "hacky %s (%s, %s/%s)\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "table", "output: table, json, yaml")
+	return c
+}

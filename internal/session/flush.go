@@ -1,0 +1,263 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/fsutil"
+	"github.com/hacky-run/hacky/internal/retry"
+)
+
+// FlushError says that updates could not be written to tasks.json for good,
+// and where they are now.
+type FlushError struct {
+	Err      error
+	Attempts int
+	Pending  int
+	Backlog  string   // path of tasks.json
+	Recovery string   // path of the recovery file; "" if it could not be written either
+	Unsaved  []Update // the updates, if they are in no file
+}
+
+func (e *FlushError) Error() string {
+	where := fmt.Sprintf("%d updates wait in %s", e.Pending, e.Recovery)
+	if e.Recovery == "" {
+		where = fmt.Sprintf("%d updates could be kept in no file and follow on standard error", e.Pending)
+	}
+	code := fsutil.Code(e.Err)
+	if code != "" {
+		code = " (" + code + ")"
+	}
+	attempts := "1 attempt"
+	if e.Attempts != 1 {
+		attempts = fmt.Sprintf("%d attempts", e.Attempts)
+	}
+	return fmt.Sprintf("cannot write %s: %s%s after %s; %s", e.Backlog, fsutil.Reason(e.Err), code, attempts, where)
+}
+
+func (e *FlushError) Unwrap() error { return e.Err }
+
+// flushShare is the part of the time that flushing may take.
+const flushShare = 0.05
+
+// flushLoop flushes when the interval is over or the batch is full, but never
+// so often that it takes more than flushShare of the time.
+func (s *Session) flushLoop() {
+	timer := time.NewTimer(s.opts.Interval)
+	defer timer.Stop()
+	var rest time.Time // until then it is too early, however full the batch is
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-timer.C:
+		case <-s.kick:
+			if early := time.Until(rest); early > 0 {
+				timer.Reset(early)
+				continue
+			}
+		}
+		next := s.opts.Interval
+		if s.Dirty() {
+			took, err := s.flush(context.Background())
+			if err != nil {
+				if s.opts.Failed != nil {
+					s.opts.Failed(err)
+				}
+				return
+			}
+			pause := time.Duration(float64(took) * (1 - flushShare) / flushShare)
+			rest = time.Now().Add(pause)
+			next = max(next, pause)
+		}
+		timer.Reset(next)
+	}
+}
+
+// Flush writes the batch into tasks.json and returns when it is on stable
+// storage. The error is a *FlushError: the updates are then in the recovery
+// file, and every later Flush fails in the same way without trying.
+func (s *Session) Flush(ctx context.Context) error {
+	_, err := s.flush(ctx)
+	return err
+}
+
+// flush is Flush; it also tells how long its last attempt took.
+func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
+	if s.failure != nil {
+		return 0, s.failure
+	}
+	if !s.Dirty() {
+		return 0, nil
+	}
+	attempts, err := retry.Do(ctx, s.opts.Retry, mayPass, s.logRetry, func() error {
+		start := time.Now()
+		defer func() { took = time.Since(start) }()
+		return s.write(ctx)
+	})
+	if err == nil {
+		return took, nil
+	}
+	s.failure = &FlushError{Err: err, Attempts: attempts, Backlog: s.loc.Path()}
+	return took, s.preserveLocked()
+}
+
+// mayPass tells which failures of a flush are worth another attempt. A file
+// that is not in order is one: an editor may be just writing it.
+func mayPass(err error) bool {
+	var invalid *backlog.InvalidError
+	return fsutil.Transient(err) || errors.As(err, &invalid)
+}
+
+// stamp is a time that makes a file's name unique.
+func stamp() string { return time.Now().UTC().Format("20060102T150405.000000000") }
+
+func (s *Session) logRetry(a retry.Attempt) {
+	s.log.Warn().
+		Int("attempt", a.N).Int("max", s.opts.Retry.Retries+1).Dur("delay", a.Delay).
+		Err(a.Err).Str("code", fsutil.Code(a.Err)).Int("pending", s.Pending()).
+		Msg("flush failed, trying again")
+}
+
+// write is one attempt of a flush, all of it: a retry repeats it with a new
+// temp file.
+func (s *Session) write(ctx context.Context) (err error) {
+	unlock, err := s.lockWrite(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	info, err := s.fs.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	if fsutil.IdentityOf(info) != s.doc.identity { // flushing guards identity
+		if err := s.mergeFile(); err != nil {
+			return err
+		}
+	}
+	// Whoever saves in the instant before the exchange is found out by it; the
+	// next round merges that. Somebody would have to save in that very instant
+	// every time for this to go on.
+	for {
+		again, err := s.replace()
+		if err != nil || !again {
+			return err
+		}
+	}
+}
+
+// replace puts the batch into the file. again tells that the file was saved by
+// another at the last moment: that was merged and has to be written once more.
+func (s *Session) replace() (again bool, err error) {
+	s.mu.Lock()
+	doc := s.doc
+	sent := maps.Clone(s.batch)
+	target := doc.target()
+	s.mu.Unlock()
+	if !s.rewrite && slices.Equal(target, doc.disk) {
+		s.flushed(sent, target, doc.identity)
+		return false, nil
+	}
+	var swapped *foreign
+	info, err := fsutil.Replace(s.fs, fsutil.Replacement{
+		Path:  s.path,
+		Write: func(w io.Writer) error { return doc.b.Render(w, target) },
+		Swapped: func(old string) error {
+			info, err := s.fs.Lstat(old)
+			if err != nil {
+				return err
+			}
+			if fsutil.IdentityOf(info) == doc.identity {
+				return nil
+			}
+			src, info, err := readFile(old)
+			if err != nil {
+				return err
+			}
+			if _, err := backlog.Parse(s.loc.Path(), src); err != nil {
+				aside := s.path + ".rejected-" + stamp()
+				s.log.Error().Err(err).Str("file", aside).Msg("another program saved a file that is not in order; it was moved aside")
+				return s.fs.Rename(old, aside)
+			}
+			swapped = &foreign{src: src, info: info}
+			return nil
+		},
+	})
+	if info != nil { // the file is ours now, even if not yet for certain
+		s.mu.Lock()
+		s.doc.identity = fsutil.IdentityOf(info)
+		s.mu.Unlock()
+		s.rewrite = true
+	}
+	if swapped != nil {
+		s.log.Warn().Str("file", s.loc.Path()).Msg("another program saved the file at the last moment; merging that")
+		identity := s.doc.identity
+		merr := s.merge(*swapped)
+		s.mu.Lock()
+		s.doc.identity = identity
+		s.mu.Unlock()
+		return err == nil && merr == nil, errors.Join(err, merr)
+	}
+	if err != nil {
+		return false, err
+	}
+	s.rewrite = false
+	s.flushed(sent, target, fsutil.IdentityOf(info))
+	return false, nil
+}
+
+// target is what the file should say: the batch applied, and the parents that
+// have to do with it derived. A parent whose subtasks did not change and whose
+// derivation did not either keeps what somebody wrote there.
+func (d *document) target() []backlog.Status {
+	before, after := d.b.RollUp(d.disk), d.b.RollUp(d.now)
+	touched := make([]bool, len(d.now))
+	for i := len(d.now) - 1; i >= 0; i-- {
+		it := &d.b.Items[i]
+		if it.Kind == backlog.Subtask {
+			touched[i] = d.now[i] != d.disk[i]
+		} else if !touched[i] && after[i] == before[i] {
+			after[i] = d.disk[i]
+		}
+		if touched[i] && it.Parent >= 0 {
+			touched[it.Parent] = true
+		}
+	}
+	return after
+}
+
+// flushed notes that the file now says target, and takes what was sent out of
+// the batch.
+func (s *Session) flushed(sent map[string]Update, target []backlog.Status, identity fsutil.Identity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doc.disk = target
+	s.doc.identity = identity
+	s.doc.note()
+	for id, u := range sent {
+		s.written[id] = u
+		if s.batch[id].Seq == u.Seq {
+			delete(s.batch, id)
+		}
+	}
+	s.doc.now = slices.Clone(target)
+	s.overlay()
+}
+
+// overlay applies the batch to the document's statuses.
+func (s *Session) overlay() {
+	for id, u := range s.batch {
+		if i, ok := s.doc.b.Lookup(id); ok {
+			s.doc.now[i] = u.To
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/fsutil"
+)
+
+// Verdict is what recovery does with a change.
+type Verdict string
+
+// The verdicts.
+const (
+	Applied      Verdict = "applied"       // tasks.json says it now, or will
+	AlreadyThere Verdict = "already there" // tasks.json said it before
+	Conflict     Verdict = "conflict"      // it would move the item backwards, or there is no such item
+	Discarded    Verdict = "discarded"     // a conflict that was dropped
+)
+
+// Decision is a change of a recovery file and what becomes of it.
+type Decision struct {
+	Update  `yaml:",inline"`
+	Disk    string  `json:"disk"` // the status in tasks.json; "" if there is no such item
+	Verdict Verdict `json:"verdict"`
+	Why     string  `json:"why,omitempty"`
+}
+
+// RecoverOptions say how conflicts are settled.
+type RecoverOptions struct {
+	Force   bool // the recovery file is right
+	Discard bool // tasks.json is right; the conflicts are dropped
+}
+
+// Plan decides every change against the backlog, merging three ways by id: what
+// the change started from, what it wants, what the file says now.
+//
+//   - the file says it already: nothing to do;
+//   - the file still says what the change started from: it is applied;
+//   - the file says something else, less far than the change: it is applied;
+//   - else it would move the item backwards: a conflict.
+func (r *Recovery) Plan(b *backlog.Backlog, disk []backlog.Status, opts RecoverOptions) []Decision {
+	var out []Decision
+	for _, u := range r.changesOn(b, disk) {
+		d := Decision{Update: u}
+		i, ok := b.Lookup(u.ID)
+		if ok {
+			d.Disk = disk[i].String()
+		}
+		switch {
+		case !ok:
+			d.Verdict, d.Why = Conflict, "there is no such item any more"
+		case b.Items[i].Kind != backlog.Subtask:
+			d.Verdict, d.Why = AlreadyThere, "a parent's status follows from its subtasks"
+		case disk[i] == u.To:
+			d.Verdict = AlreadyThere
+		case disk[i] == u.From, rank(u.To) > rank(disk[i]):
+			d.Verdict = Applied
+		case opts.Force:
+			d.Verdict, d.Why = Applied, "by force"
+		default:
+			d.Verdict, d.Why = Conflict, fmt.Sprintf("tasks.json says %s, which is newer or further", disk[i])
+		}
+		if d.Verdict == Conflict && opts.Discard || d.Verdict == Conflict && !ok && opts.Force {
+			d.Verdict = Discarded
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// rank orders statuses by how far an item has come.
+func rank(s backlog.Status) int {
+	return [...]int{
+		backlog.Planned: 0, backlog.Researching: 1, backlog.Implementing: 2, backlog.Retrying: 2,
+		backlog.Failed: 3, backlog.Complete: 4, backlog.Obsolete: 4,
+	}[s]
+}
+
+// Recover replays a recovery file into the session: it flushes what Plan
+// applies, reads tasks.json again to see that it is there, and then removes
+// the file, or leaves the conflicts in it. keep leaves a copy beside it. The
+// recovery file of standard input is not removed.
+func (s *Session) Recover(ctx context.Context, r *Recovery, opts RecoverOptions, keep bool) ([]Decision, error) {
+	s.mu.Lock()
+	decisions := r.Plan(s.doc.b, s.doc.disk, opts)
+	s.mu.Unlock()
+	var changes []Change
+	for _, d := range decisions {
+		if d.Verdict == Applied {
+			changes = append(changes, Change{d.ID, d.To})
+		}
+	}
+	if err := s.Apply(nil, changes...); err != nil {
+		return decisions, err
+	}
+	if err := s.Flush(ctx); err != nil {
+		return decisions, err
+	}
+	if err := s.verify(changes); err != nil {
+		return decisions, err
+	}
+	if r.Path == "-" {
+		return decisions, nil
+	}
+	if keep {
+		if err := s.copyRecovery(r.Path); err != nil {
+			return decisions, err
+		}
+	}
+	return decisions, s.leaveConflicts(r, decisions)
+}
+
+// verify reads tasks.json again and looks for the changes.
+func (s *Session) verify(changes []Change) error {
+	b, err := Read(s.loc)
+	if err != nil {
+		return fmt.Errorf("verify recovery: %w", err)
+	}
+	for _, c := range changes {
+		i, ok := b.Lookup(c.ID)
+		if !ok || b.Items[i].Status != c.To {
+			return fmt.Errorf("verify recovery: %s is not %s in %s; another program changed it meanwhile: run \"hacky recover\" again",
+				c.ID, c.To, s.loc.Path())
+		}
+	}
+	return nil
+}
+
+// copyRecovery keeps a copy beside the recovery file, which is never a name
+// that is taken.
+func (s *Session) copyRecovery(path string) (err error) {
+	from, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	_, err = fsutil.Replace(s.fs, fsutil.Replacement{Path: path + ".kept-" + stamp(), Perm: 0o600,
+		Write: func(w io.Writer) error { _, err := io.Copy(w, from); return err }})
+	return err
+}
+
+// leaveConflicts removes the recovery file, or writes one that holds only the
+// conflicts. Under the write lock: a failing flush may be adding to it.
+func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) (err error) {
+	unlock, err := s.lockWrite(context.Background())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	now, err := ReadRecovery(r.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var left []Update
+	for _, d := range decisions {
+		if d.Verdict == Conflict {
+			left = append(left, d.Update)
+		}
+	}
+	// What was added since it was read has not been replayed.
+	for _, u := range now.Changes {
+		if !contains(r.Changes, u) {
+			left = append(left, u)
+		}
+	}
+	if len(left) == 0 {
+		if err := s.fs.Remove(r.Path); err != nil {
+			return err
+		}
+		return s.fs.SyncDir(filepath.Dir(r.Path))
+	}
+	s.mu.Lock()
+	doc := s.doc
+	target := doc.with(left)
+	s.mu.Unlock()
+	return s.replaceRecovery(r.Path, doc, left, target, recoveryError{
+		Message: "conflicts that \"hacky recover\" left: settle them with --force or --discard"})
+}
+
+func contains(updates []Update, u Update) bool {
+	return slices.ContainsFunc(updates, func(v Update) bool { return v.ID == u.ID && v.To == u.To && v.At.Equal(u.At) })
+}

@@ -1,0 +1,373 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/fsutil"
+	"github.com/hacky-run/hacky/internal/retry"
+)
+
+// Update is one status change of one item. It is absolute ("is now To"), so
+// that applying it twice is harmless.
+type Update struct {
+	ID   string         `json:"id"`
+	From backlog.Status `json:"from"`
+	To   backlog.Status `json:"to"`
+	At   time.Time      `json:"at"`
+	Seq  uint64         `json:"seq"`
+}
+
+// Options say how a session is written.
+type Options struct {
+	FS       fsutil.FS // nil: the operating system's
+	Log      zerolog.Logger
+	Retry    retry.Policy  // of a flush
+	Interval time.Duration // flush at least so often while there is something; 0: only Flush and Close do
+	Batch    int           // flush when so many updates are pending; 0: never because of that
+	Run      bool          // take the run lock
+	Holder   string        // who we are, for a second run to read
+
+	// Check, if not nil, is called with the backlog before anything is written,
+	// and again should it have changed before the run lock was ours. Its error
+	// is Open's.
+	Check func(*backlog.Backlog) error
+
+	// Failed, if not nil, is called once, from another goroutine, when a flush
+	// in the background has failed for good.
+	Failed func(error)
+}
+
+// Session is a session opened for writing.
+type Session struct {
+	loc  Location
+	path string // of the backlog, symbolic links resolved
+	opts Options
+	fs   fsutil.FS
+	log  zerolog.Logger
+
+	releaseRun func() error
+	flushing   sync.Mutex // one flush at a time
+	rewrite    bool       // the file has to be written though it says what it should
+
+	mu       sync.Mutex
+	doc      document
+	batch    map[string]Update // pending, by id
+	written  map[string]Update // what this session has flushed, by id
+	seq      uint64
+	failure  *FlushError // the flush that failed for good
+	attempts attemptLog
+
+	kick    chan struct{}
+	closing chan struct{}
+	loops   sync.WaitGroup
+}
+
+// document is tasks.json as this session last read or wrote it.
+type document struct {
+	b        *backlog.Backlog
+	disk     []backlog.Status // by item number: what the file says
+	now      []backlog.Status // disk with the batch applied
+	seen     []uint8          // statuses that the file had under our eyes, a bit each
+	identity fsutil.Identity
+}
+
+func newDocument(b *backlog.Backlog, info fs.FileInfo) document {
+	d := document{b: b, disk: b.Statuses(), now: b.Statuses(), seen: make([]uint8, b.Len()), identity: fsutil.IdentityOf(info)}
+	d.note()
+	return d
+}
+
+// note remembers what the file says now.
+func (d *document) note() {
+	for i, s := range d.disk {
+		d.seen[i] |= 1 << s
+	}
+}
+
+// LockedError says that another run has the session.
+type LockedError struct {
+	Dir    string
+	Holder string
+}
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("the session %s is locked by another run (%s); wait for it, or stop it", e.Dir, e.Holder)
+}
+
+// Open reads a session and opens it for writing. Nothing is written if the
+// backlog is not in order. The error is a *backlog.InvalidError, a
+// *LockedError, or says why the directory cannot be written.
+func Open(l Location, opts Options) (*Session, error) {
+	s := &Session{loc: l, opts: opts, fs: opts.FS, log: opts.Log,
+		batch: map[string]Update{}, written: map[string]Update{},
+		kick: make(chan struct{}, 1), closing: make(chan struct{}),
+		releaseRun: func() error { return nil }}
+	if s.fs == nil {
+		s.fs = fsutil.OS()
+	}
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	if opts.Run {
+		if err := s.lockRun(); err != nil {
+			return nil, err
+		}
+		// Whoever had the lock a moment ago may have written once more.
+		if err := s.reload(); err != nil {
+			return nil, errors.Join(err, s.releaseRun())
+		}
+	}
+	if err := s.sweep(); err != nil {
+		return nil, errors.Join(err, s.releaseRun())
+	}
+	s.attempts = attemptLog{dir: l.Dir}
+	if opts.Interval > 0 {
+		s.loops.Go(s.flushLoop)
+	}
+	return s, nil
+}
+
+func (s *Session) load() error {
+	src, info, err := readFile(s.loc.Path())
+	if err != nil {
+		return err
+	}
+	b, err := backlog.Parse(s.loc.Path(), src)
+	if err != nil {
+		return err
+	}
+	if s.path, err = filepath.EvalSymlinks(s.loc.Path()); err != nil {
+		return fmt.Errorf("resolve backlog: %w", err)
+	}
+	if s.opts.Check != nil {
+		if err := s.opts.Check(b); err != nil {
+			return err
+		}
+	}
+	s.doc = newDocument(b, info)
+	return nil
+}
+
+func (s *Session) reload() error {
+	info, err := s.fs.Stat(s.path)
+	if err == nil && fsutil.IdentityOf(info) == s.doc.identity {
+		return nil
+	}
+	return s.load()
+}
+
+func (s *Session) hidden(name string) string { return filepath.Join(s.loc.Dir, ".hacky", name) }
+
+// prepare makes .hacky/ with what belongs into it.
+func (s *Session) prepare() error {
+	if err := s.fs.Mkdir(s.hidden(""), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("the session directory %s cannot be written: %s; nothing was changed", s.loc.Dir, fsutil.Reason(err))
+	}
+	f, err := s.fs.OpenFile(s.hidden(".gitignore"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		_, err = f.WriteString("*\n")
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		s.log.Debug().Err(err).Msg("cannot write .hacky/.gitignore")
+	}
+	return nil
+}
+
+func (s *Session) lockRun() error {
+	name := s.hidden("run.lock")
+	f, unlock, err := s.fs.TryLock(name)
+	if errors.Is(err, fsutil.ErrLocked) {
+		return &LockedError{Dir: s.loc.Dir, Holder: s.holder(name)}
+	}
+	if err != nil {
+		return fmt.Errorf("the session %s cannot be locked: %s", s.loc.Dir, fsutil.Reason(err))
+	}
+	s.releaseRun = unlock
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteString(s.opts.Holder + "\n")
+	}
+	if err != nil { // the lock holds all the same
+		s.log.Debug().Err(err).Msg("cannot write the holder into the run lock")
+	}
+	return nil
+}
+
+// holder is what the holder of a lock says about itself.
+func (s *Session) holder(name string) string {
+	f, err := s.fs.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return "unknown"
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	buf := make([]byte, 300)
+	n, _ := f.Read(buf)
+	if text := strings.TrimSpace(string(buf[:n])); text != "" {
+		return text
+	}
+	return "unknown"
+}
+
+// sweep removes temp files of processes that died while they wrote.
+func (s *Session) sweep() error {
+	unlock, err := s.lockWrite(context.Background())
+	if err != nil {
+		return err
+	}
+	for _, file := range []string{s.path, s.loc.RecoveryPath()} {
+		removed, serr := fsutil.SweepTemps(s.fs, filepath.Dir(file), filepath.Base(file))
+		for _, name := range removed {
+			s.log.Info().Str("file", name).Msg("removed a temporary file that a crash left behind")
+		}
+		if serr != nil {
+			s.log.Warn().Err(serr).Msg("cannot remove stale temporary files")
+		}
+	}
+	return unlock()
+}
+
+// lockPatience is how long to wait for another writer. Each holds the lock for
+// one write of the file.
+const lockPatience = time.Minute
+
+// lockWrite takes the lock under which tasks.json is read again and replaced.
+func (s *Session) lockWrite(ctx context.Context) (unlock func() error, err error) {
+	name := s.hidden("write.lock")
+	pause := time.Millisecond
+	for start := time.Now(); ; {
+		_, unlock, err = s.fs.TryLock(name)
+		if err == nil {
+			return unlock, nil
+		}
+		if !errors.Is(err, fsutil.ErrLocked) {
+			return nil, fmt.Errorf("lock %s: %w", name, err)
+		}
+		if time.Since(start) > lockPatience {
+			return nil, fmt.Errorf("lock %s: another process has kept it for %v", name, lockPatience)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 50*time.Millisecond)
+	}
+}
+
+// Location is where the session is.
+func (s *Session) Location() Location { return s.loc }
+
+// Backlog is tasks.json as last read. A flush may replace it when others have
+// edited the file; item numbers are then different, ids are not.
+func (s *Session) Backlog() *backlog.Backlog {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doc.b
+}
+
+// Statuses are the statuses now, by the item numbers of Backlog.
+func (s *Session) Statuses() []backlog.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]backlog.Status(nil), s.doc.now...)
+}
+
+// Status is an item's status now. ok is false for an id that is not there.
+func (s *Session) Status(id string) (status backlog.Status, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := s.doc.b.Lookup(id)
+	if !ok {
+		return 0, false
+	}
+	return s.doc.now[i], true
+}
+
+// Pending is how many items wait to be flushed.
+func (s *Session) Pending() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.batch)
+}
+
+// Dirty reports whether anything waits to be flushed.
+func (s *Session) Dirty() bool { return s.Pending() > 0 }
+
+// Change asks for an item's new status.
+type Change struct {
+	ID string
+	To backlog.Status
+}
+
+// Apply accepts changes into the batch: subtasks only, as parents follow from
+// them. acked, if not nil, is called exactly once when they are safe, which
+// may be before Apply returns or later from another goroutine, or with the
+// error that keeps them from being. Nothing is accepted if an id is unknown.
+func (s *Session) Apply(acked func(error), changes ...Change) error {
+	if err := s.accept(changes); err != nil {
+		return err
+	}
+	if acked != nil {
+		acked(nil)
+	}
+	return nil
+}
+
+func (s *Session) accept(changes []Change) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range changes {
+		i, ok := s.doc.b.Lookup(c.ID)
+		if !ok {
+			return fmt.Errorf("%s is not in %s", c.ID, s.loc.Path())
+		}
+		if s.doc.b.Items[i].Kind != backlog.Subtask {
+			return fmt.Errorf("%s is a %s; its status follows from its subtasks", c.ID, strings.ToLower(s.doc.b.Items[i].Kind.String()))
+		}
+	}
+	for _, c := range changes {
+		i, _ := s.doc.b.Lookup(c.ID)
+		s.seq++
+		s.batch[c.ID] = Update{ID: c.ID, From: s.doc.disk[i], To: c.To, At: time.Now(), Seq: s.seq}
+		s.doc.now[i] = c.To
+	}
+	if s.opts.Batch > 0 && len(s.batch) >= s.opts.Batch {
+		select {
+		case s.kick <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// Close flushes what is pending, or puts it into the recovery file if a flush
+// has failed for good, and releases the session. The error is a *FlushError if
+// updates could not be written to tasks.json.
+func (s *Session) Close(ctx context.Context) error {
+	close(s.closing)
+	s.loops.Wait()
+	err := s.Flush(ctx)
+	var failed *FlushError
+	if errors.As(err, &failed) {
+		err = s.preserve() // also what was accepted since
+	}
+	return errors.Join(err, s.attempts.close(), s.releaseRun())
+}

@@ -1,0 +1,272 @@
+package ui
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hacky-run/hacky/internal/agent"
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/engine"
+)
+
+// Progress shows a run. It may be used by many goroutines at once. Errors of
+// the writer are dropped: a reader that went away must not stop a run.
+type Progress interface {
+	Event(engine.Event)
+	Summary(Summary)
+}
+
+// Summary is the end of a run.
+type Summary struct {
+	Outcome engine.Outcome
+	Total   int    // subtasks in scope
+	Done    int    // of these Complete or Obsolete now
+	Exit    int    // the exit code
+	Error   string // why updates are not in tasks.json; "" if they are
+}
+
+// NewProgress is the progress display of a kind: "plain", "json" or "none";
+// "auto" and "tty" are plain. session is the directory as the user wrote it.
+func NewProgress(kind string, w io.Writer, session string, b *backlog.Backlog) Progress {
+	switch kind {
+	case "json":
+		return &jsonProgress{w: w, session: session, b: b}
+	case "none":
+		return none{}
+	}
+	return &plain{w: w, session: session, b: b}
+}
+
+type none struct{}
+
+func (none) Event(engine.Event) {}
+func (none) Summary(Summary)    {}
+
+// plain prints a line per event and a summary.
+type plain struct {
+	mu      sync.Mutex
+	w       io.Writer
+	session string
+	b       *backlog.Backlog
+}
+
+func (p *plain) Event(ev engine.Event) {
+	if ev.Type == engine.SubtaskStage {
+		return
+	}
+	word, detail := "", ""
+	switch ev.Type {
+	case engine.SubtaskStarted:
+		word = "started"
+		if ev.Attempt > 1 {
+			detail = fmt.Sprintf(" (attempt %d)", ev.Attempt)
+		}
+	case engine.SubtaskRetrying:
+		word = "retrying"
+		detail = fmt.Sprintf(": %s; retry %d of %d in %s", Clean(ev.Result.Reason), ev.Retry, ev.Retries, Duration(ev.Delay))
+	case engine.SubtaskFinished:
+		word = strings.ToLower(ev.Status.String())
+		detail = " (" + Duration(ev.Result.Ended.Sub(ev.Result.Started)) + ")"
+		if ev.Status != backlog.Complete {
+			detail = ": " + reason(ev.Result) + detail
+		}
+	case engine.SubtaskStopped:
+		word = "stopped"
+	case engine.SubtaskSkipped:
+		word, detail = "skipped", fmt.Sprintf(": it is %s meanwhile", ev.Status)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = fmt.Fprintf(p.w, "%s %-8s  %s  %s%s\n", ev.Time.Format("15:04:05"), word, ev.ID, Clean(p.b.Items[ev.Item].Title), detail)
+}
+
+// reason is what failed, and where if it was not the only command.
+func reason(res *agent.Result) string {
+	text := Clean(res.Reason)
+	if res.Stage != agent.RunStage && res.Stage != "" {
+		text = res.Stage + ": " + text
+	}
+	return text
+}
+
+// shown bounds the lists of a summary.
+const shown = 20
+
+// tailLines is how many of the last lines of a failed command are shown.
+const tailLines = 10
+
+func (p *plain) Summary(s Summary) {
+	var b strings.Builder
+	out := s.Outcome
+	b.WriteByte('\n')
+	for k, f := range out.Failed {
+		if k == shown {
+			fmt.Fprintf(&b, "... and %d more failed; \"hacky status\" lists them\n", len(out.Failed)-k)
+			break
+		}
+		p.failure(&b, f)
+	}
+	for k, bl := range out.Blocked {
+		if k == shown {
+			fmt.Fprintf(&b, "... and %d more blocked\n", len(out.Blocked)-k)
+			break
+		}
+		fmt.Fprintf(&b, "blocked   %s  %s: waits for %s\n", p.b.Items[bl.Item].ID, Clean(p.b.Items[bl.Item].Title), p.b.Items[bl.By].ID)
+	}
+	fmt.Fprintf(&b, "%d of %s complete", s.Done, plural(s.Total, "subtask"))
+	var rest []string
+	for _, part := range []struct {
+		n    int
+		word string
+	}{{len(out.Failed), "failed"}, {len(out.Blocked), "blocked"}, {len(out.Left), "left"}} {
+		if part.n > 0 {
+			rest = append(rest, fmt.Sprintf("%d %s", part.n, part.word))
+		}
+	}
+	if len(rest) > 0 {
+		fmt.Fprintf(&b, ", %s", strings.Join(rest, ", "))
+	}
+	fmt.Fprintf(&b, "; this run: %d completed, %d retried, %s\n", out.Completed, out.Retried, Duration(out.Duration))
+	switch {
+	case out.Drained != nil && len(out.Left) > 0:
+		fmt.Fprintf(&b, "stopped: %s\n", Clean(out.Drained.Error()))
+	case out.Limit != "" && len(out.Left) > 0:
+		fmt.Fprintf(&b, "stopped by --%s; run it again to go on\n", out.Limit)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = io.WriteString(p.w, b.String())
+}
+
+func (p *plain) failure(b *strings.Builder, f engine.Failure) {
+	fmt.Fprintf(b, "failed    %s  %s: %s (attempt %d, %s)\n", p.b.Items[f.Item].ID, Clean(p.b.Items[f.Item].Title),
+		reason(&f.Result), f.Attempt, Duration(f.Result.Ended.Sub(f.Result.Started)))
+	lines := strings.Split(strings.TrimRight(string(f.Result.Tail), "\r\n"), "\n")
+	if len(f.Result.Tail) == 0 {
+		lines = nil
+	}
+	for _, line := range lines[max(0, len(lines)-tailLines):] {
+		fmt.Fprintf(b, "          | %s\n", cut(Clean(strings.TrimRight(line, "\r")), 200))
+	}
+	if f.Result.Log != "" {
+		fmt.Fprintf(b, "          log: %s\n", joinPath(p.session, f.Result.Log))
+	}
+	if f.Result.LogError != "" {
+		fmt.Fprintf(b, "          its output could not be kept: %s\n", Clean(f.Result.LogError))
+	}
+}
+
+func joinPath(dir, file string) string {
+	if dir == "." || dir == "" {
+		return file
+	}
+	return strings.TrimSuffix(dir, "/") + "/" + file
+}
+
+// jsonProgress prints one JSON object a line (§9).
+type jsonProgress struct {
+	mu      sync.Mutex
+	w       io.Writer
+	session string
+	b       *backlog.Backlog
+}
+
+// jsonEvent is an event of a subtask as it is printed.
+type jsonEvent struct {
+	V          int              `json:"v"`
+	Time       time.Time        `json:"time"`
+	Type       engine.EventType `json:"type"`
+	Session    string           `json:"session"`
+	ID         string           `json:"id"`
+	Title      string           `json:"title"`
+	Attempt    int              `json:"attempt"`
+	Status     backlog.Status   `json:"status"`
+	Stage      string           `json:"stage,omitempty"`
+	Class      string           `json:"class,omitempty"`
+	Exit       *int             `json:"exit,omitempty"`
+	Reason     string           `json:"reason,omitempty"`
+	Log        string           `json:"log,omitempty"`
+	DurationMs *int64           `json:"durationMs,omitempty"`
+	DelayMs    int64            `json:"delayMs,omitempty"`
+	Retry      int              `json:"retry,omitempty"`
+	Retries    int              `json:"retries,omitempty"`
+}
+
+func (p *jsonProgress) Event(ev engine.Event) {
+	e := jsonEvent{V: 1, Time: ev.Time, Type: ev.Type, Session: p.session, ID: ev.ID, Title: p.b.Items[ev.Item].Title,
+		Attempt: ev.Attempt, Status: ev.Status, Stage: ev.Stage, DelayMs: ev.Delay.Milliseconds(), Retry: ev.Retry, Retries: ev.Retries}
+	if r := ev.Result; r != nil {
+		ms := r.Ended.Sub(r.Started).Milliseconds()
+		e.Class, e.Exit, e.Reason, e.Log, e.DurationMs = r.Class.String(), &r.Exit, r.Reason, r.Log, &ms
+		if e.Stage == "" {
+			e.Stage = r.Stage
+		}
+	}
+	p.print(e)
+}
+
+type jsonBlocked struct {
+	ID string `json:"id"`
+	By string `json:"by"`
+}
+
+// jsonSummary is the last line of `--progress json`.
+type jsonSummary struct {
+	V          int           `json:"v"`
+	Time       time.Time     `json:"time"`
+	Type       string        `json:"type"`
+	Session    string        `json:"session"`
+	Total      int           `json:"total"`
+	Done       int           `json:"done"`
+	Started    int           `json:"started"`
+	Completed  int           `json:"completed"`
+	Retried    int           `json:"retried"`
+	Failed     []jsonFailed  `json:"failed"`
+	Blocked    []jsonBlocked `json:"blocked"`
+	Left       []string      `json:"left"`
+	Limit      string        `json:"limit,omitempty"`
+	Error      string        `json:"error,omitempty"`
+	DurationMs int64         `json:"durationMs"`
+	Exit       int           `json:"exit"`
+}
+
+type jsonFailed struct {
+	ID      string `json:"id"`
+	Attempt int    `json:"attempt"`
+	Exit    int    `json:"exit"`
+	Reason  string `json:"reason"`
+	Log     string `json:"log,omitempty"`
+	Tail    string `json:"tail,omitempty"`
+}
+
+func (p *jsonProgress) Summary(s Summary) {
+	out := s.Outcome
+	e := jsonSummary{V: 1, Time: time.Now(), Type: "summary", Session: p.session, Total: s.Total, Done: s.Done,
+		Started: out.Started, Completed: out.Completed, Retried: out.Retried, Limit: out.Limit, Error: s.Error,
+		Failed: []jsonFailed{}, Blocked: []jsonBlocked{}, Left: []string{},
+		DurationMs: out.Duration.Milliseconds(), Exit: s.Exit}
+	for _, f := range out.Failed {
+		e.Failed = append(e.Failed, jsonFailed{p.b.Items[f.Item].ID, f.Attempt, f.Result.Exit, f.Result.Reason, f.Result.Log, string(f.Result.Tail)})
+	}
+	for _, bl := range out.Blocked {
+		e.Blocked = append(e.Blocked, jsonBlocked{p.b.Items[bl.Item].ID, p.b.Items[bl.By].ID})
+	}
+	for _, i := range out.Left {
+		e.Left = append(e.Left, p.b.Items[i].ID)
+	}
+	p.print(e)
+}
+
+func (p *jsonProgress) print(v any) {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return // all fields encode
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = p.w.Write(append(line, '\n'))
+}

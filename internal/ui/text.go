@@ -1,0 +1,100 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Clean makes text safe for a terminal: control characters, which could move
+// the cursor or fake lines, become spaces.
+func Clean(s string) string {
+	ok := true
+	for _, r := range s {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			ok = false
+			break
+		}
+	}
+	if ok {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// cut shortens text to at most width characters.
+func cut(s string, width int) string {
+	if width <= 0 || utf8.RuneCountInString(s) <= width {
+		return s
+	}
+	runes := []rune(s)
+	if width <= 3 {
+		return string(runes[:width])
+	}
+	return string(runes[:width-3]) + "..."
+}
+
+// Duration is a duration for people: three significant parts at most.
+func Duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// table prints rows in columns. Every column is as wide as its widest cell but
+// the one that is cut so that a line fits into width; 0 is no limit.
+func table(w io.Writer, width, cutColumn int, rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for c, cell := range row {
+			widths[c] = max(widths[c], utf8.RuneCountInString(cell))
+		}
+	}
+	if width > 0 {
+		total := 2 * (len(widths) - 1)
+		for _, n := range widths {
+			total += n
+		}
+		if total > width {
+			widths[cutColumn] = max(8, widths[cutColumn]-(total-width))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		line := ""
+		for c, cell := range row {
+			cell = cut(cell, widths[c])
+			if c < len(row)-1 {
+				cell += strings.Repeat(" ", widths[c]-utf8.RuneCountInString(cell)+2)
+			}
+			line += cell
+		}
+		b.WriteString(cut(strings.TrimRight(line, " "), width))
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// plural is "1 subtask", "2 subtasks".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
