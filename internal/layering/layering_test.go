@@ -1,0 +1,90 @@
+package layering
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/hacky-run/hacky"
+
+// arrows says which of our packages each package may import. A new arrow needs
+// a line here, and a reason that still holds when read from the bottom.
+func arrows() map[string][]string {
+	return map[string][]string{
+		"":    {"cmd"},
+		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry"},
+
+		"internal/config":       {"internal/backlog"},                                                           // the types of commands and gates
+		"internal/config/gen":   {"internal/config"},                                                            // writes the sample and the table
+		"internal/ui":           {"internal/engine", "internal/schedule", "internal/agent", "internal/backlog"}, // shows events
+		"internal/session":      {"internal/backlog", "internal/fsutil", "internal/retry"},                      // no engine, no terminal
+		"internal/engine":       {"internal/agent", "internal/backlog", "internal/schedule"},                    // no session: it emits events
+		"internal/engine/local": {"internal/engine", "internal/agent", "internal/backlog", "internal/retry", "internal/schedule"},
+
+		"internal/schedule":       {"internal/backlog"},
+		"internal/agent":          {"internal/backlog"},
+		"internal/fsutil/faultfs": {"internal/fsutil"}, // a disk that fails, for tests
+
+		"configs": nil, "internal/backlog": nil, "internal/fsutil": nil, "internal/retry": nil, "internal/layering": nil,
+
+		"bench": {"bench/gen"}, "bench/gen": nil, "bench/bareloop": nil, "bench/nothing": nil,
+	}
+}
+
+// owners says which package alone may import a library.
+func owners() map[string]string {
+	return map[string]string{
+		"github.com/spf13/viper":       "internal/config",
+		"github.com/spf13/cobra":       "cmd",
+		"github.com/avast/retry-go/v4": "internal/retry",
+	}
+}
+
+// pure packages know no files, clocks or processes.
+func pure() []string { return []string{"internal/backlog", "internal/schedule"} }
+
+func TestLayering(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	allowed := arrows()
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	seen := 0
+	for dec.More() {
+		var pkg struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&pkg); err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		name := strings.TrimPrefix(strings.TrimPrefix(pkg.ImportPath, module), "/")
+		mayImport, known := allowed[name]
+		if !known {
+			t.Errorf("package %q is not in the table: add it, with the arrows it may have", name)
+		}
+		for _, imp := range pkg.Imports {
+			if ours, ok := strings.CutPrefix(imp, module+"/"); ok && !slices.Contains(mayImport, ours) {
+				t.Errorf("%q imports %q, which is not below it", name, ours)
+			}
+			for lib, owner := range owners() {
+				if (imp == lib || strings.HasPrefix(imp, lib+"/")) && name != owner {
+					t.Errorf("%q imports %s; only %q may", name, lib, owner)
+				}
+			}
+			if slices.Contains(pure(), name) && slices.Contains([]string{"os", "os/exec", "net", "io/fs", "math/rand", "math/rand/v2", "context"}, imp) {
+				t.Errorf("%q is pure, and imports %s", name, imp)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Fatalf("go list named only %d packages", seen)
+	}
+}
