@@ -179,7 +179,7 @@ func timed(limit, out string, argv []string) (result sample, err error) {
 	}
 	result.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		result.Peak = int64(usage.Maxrss)
+		result.Peak = usage.Maxrss
 		if runtime.GOOS == "linux" {
 			result.Peak *= 1024
 		}

@@ -204,5 +204,5 @@ func lastLine(text string) string {
 func onMemory(dir string) bool {
 	const tmpfs = 0x01021994
 	var stat syscall.Statfs_t
-	return runtime.GOOS == "linux" && syscall.Statfs(dir, &stat) == nil && int64(stat.Type) == tmpfs
+	return runtime.GOOS == "linux" && syscall.Statfs(dir, &stat) == nil && stat.Type == tmpfs
 }

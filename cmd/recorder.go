@@ -54,9 +54,13 @@ func (r *recorder) Record(ev engine.Event, acked func(error)) {
 
 func (r *recorder) attempt(ev engine.Event) {
 	res := ev.Result
+	commands := make([]session.CommandRecord, len(res.Commands))
+	for k, c := range res.Commands {
+		commands[k] = session.CommandRecord{Stage: c.Stage, Gate: c.Gate, Exit: c.Exit, Log: c.Log}
+	}
 	err := r.s.RecordAttempt(session.AttemptRecord{
 		ID: ev.ID, Attempt: ev.Attempt, Class: res.Class.String(), Exit: res.Exit, Reason: res.Reason,
-		Started: res.Started, Ended: res.Ended, Commands: res.Commands, Log: res.Log, RunID: r.runID,
+		Started: res.Started, Ended: res.Ended, Commands: commands, Log: res.Log, RunID: r.runID,
 	})
 	if err != nil {
 		r.log.Warn().Err(err).Str("id", ev.ID).Msg("cannot write artifacts/attempts.ndjson")

@@ -34,7 +34,7 @@ Exit codes: 0 nothing is left to recover, 1 conflicts are left, 2 the recovery
 file is damaged or the call is wrong, 3 tasks.json still cannot be written.`,
 		Example: `  hacky recover --dry-run
   hacky recover --session plan/003_b3d3efdaf0ed`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, log, err := a.load(c)
 			if err != nil {
@@ -83,7 +83,7 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 		if err := a.recovered(o.output, loc, decisions, true); err != nil {
 			return err
 		}
-		return damaged(r)
+		return damaged(r, loc, o.file)
 	}
 	opts := session.RecoverOptions{Force: o.force, Discard: o.discard}
 	var decisions []session.Decision
@@ -108,14 +108,24 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 	}
 	for _, d := range decisions {
 		if d.Verdict == session.Conflict {
-			return &exitError{exitFailed, fmt.Errorf("conflicts stay in %s; type: hacky recover%s --force (take its side) or --discard (drop them)", path, sessionArg(loc.Path()))}
+			return &exitError{exitFailed, fmt.Errorf("conflicts stay in %s; to settle them, type: %[2]s --force (they win) or %[2]s --discard (tasks.json wins)", path, recoverCommand(loc, o.file))}
 		}
 	}
 	return nil
 }
 
-func damaged(r *session.Recovery) error {
-	return fmt.Errorf("the recovery file %s is damaged (%w); nothing was applied: look at what could be read, then type: hacky recover --force", r.Path, r.Damage)
+func damaged(r *session.Recovery, loc session.Location, file string) error {
+	return fmt.Errorf("the recovery file %s is damaged (%w); nothing was applied: look at what could be read, then type: %s --force", r.Path, r.Damage, recoverCommand(loc, file))
+}
+
+// recoverCommand is what to type to recover this session, from a file that the
+// user named if that is not "".
+func recoverCommand(loc session.Location, file string) string {
+	command := "hacky recover" + sessionArg(loc.Path())
+	if file != "" {
+		command += " --file " + shellQuote(file)
+	}
+	return command
 }
 
 // recovered prints what became of the changes.
@@ -140,7 +150,7 @@ func (a *app) recovered(form string, loc session.Location, decisions []session.D
 		return document(a.stdout, form, out)
 	}
 	if len(decisions) == 0 {
-		_, err := fmt.Fprintln(a.stdout, "nothing to recover in "+loc.Dir)
+		_, err := fmt.Fprintf(a.stdout, "nothing to recover: no updates wait beside %s\n", loc.Path())
 		return err
 	}
 	rows := [][]string{{"ID", "TASKS.JSON", "UPDATE", "RESULT"}}
@@ -148,6 +158,9 @@ func (a *app) recovered(form string, loc session.Location, decisions []session.D
 	for _, d := range decisions {
 		n[d.Verdict]++
 		result := string(d.Verdict)
+		if dry && d.Verdict == session.Applied {
+			result = "would be applied"
+		}
 		if d.Why != "" {
 			result += ": " + d.Why
 		}

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -28,6 +30,10 @@ type app struct {
 
 // Main runs hacky with these arguments and returns the exit code.
 func Main(args []string) int {
+	// Over a file size limit (ulimit -f) a write shall fail, which is handled,
+	// instead of killing the process. Ignoring the signal would be inherited by
+	// every command; nobody needs to read the channel.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ)
 	a := &app{stdout: os.Stdout, stderr: os.Stderr, env: config.ProcessEnv()}
 	root := a.root()
 	root.SetArgs(args)
@@ -43,8 +49,12 @@ func (a *app) report(err error) {
 	if err == nil || errors.As(err, &quiet) && quiet.err == nil {
 		return
 	}
+	said := map[string]bool{} // a flush that fails may be told by its caller and by Close
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(a.stderr, "hacky: %s\n", strings.TrimRight(line, "\n"))
+		if line = strings.TrimRight(line, "\n"); !said[line] {
+			said[line] = true
+			fmt.Fprintf(a.stderr, "hacky: %s\n", line)
+		}
 	}
 	var failed *session.FlushError
 	if !errors.As(err, &failed) {
@@ -81,15 +91,19 @@ func (a *app) root() *cobra.Command {
 		Short: "Run a backlog of commands or coding agents, and never lose a finished one",
 		Long: `hacky runs the backlog in tasks.json (Phase > Milestone > Task > Subtask): each
 subtask through any command, in dependency order, in parallel, with retries and
-gates. Its state is in tasks.json; what cannot be written there is recovered.`,
+gates. Its state is in tasks.json; what cannot be written there is recovered.
+
+Exit codes: 0 all done, 1 some failed or are blocked, or a recover conflict,
+2 mistake in the call, the configuration or the backlog, 3 updates wait in a
+recovery file, 4 another run has the session, 5 stopped by a limit,
+130/143 interrupted. The help of each command says which it uses.`,
 		Example: `  hacky init --example     # a small session to try
   hacky run                # run what is ready until nothing is left
   hacky status             # where it stands`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
-		Args:              cobra.NoArgs,
-		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs, // an unknown command, with the nearest known ones
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -97,8 +111,17 @@ gates. Its state is in tasks.json; what cannot be written there is recovered.`,
 		return fmt.Errorf("%w; see \"%s --help\"", err, c.CommandPath())
 	})
 	config.Register(root.PersistentFlags(), "config", "session", "log-level", "log-format")
-	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd())
+	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd(), a.completionCmd())
+	root.SetHelpCommand(a.helpCmd())
 	return root
+}
+
+// noArgs is cobra.NoArgs in words that fit a command without commands below it.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("\"%s\" takes no arguments, but got %q; see \"%[1]s --help\"", c.CommandPath(), args[0])
 }
 
 // load reads the configuration with the flags of a command.

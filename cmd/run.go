@@ -40,7 +40,7 @@ has the session, 5 stopped by a limit, 130/143 interrupted.`,
 		Example: `  hacky run --parallelism 4
   hacky run --scope P1.M2 --with-deps --flush-retries 3
   HACKY_TASK_RETRY=0 hacky run --progress json > events.ndjson`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, log, err := a.load(c)
 			if err != nil {
@@ -243,6 +243,17 @@ func (j *job) run(ctx context.Context) error {
 		return &exitError{exitRecovery, fmt.Errorf("updates of an earlier run wait in %s; type: hacky recover%s (or run with --recover)",
 			j.loc.RecoveryPath(), sessionArg(j.loc.Path()))}
 	}
+	var recovery *session.Recovery
+	if waiting { // a damaged one is refused before anything is written
+		r, err := session.ReadRecovery(j.loc.RecoveryPath())
+		if err != nil {
+			return fmt.Errorf("read recovery file: %w", err)
+		}
+		if r.Damage != nil {
+			return damaged(r, j.loc, "")
+		}
+		recovery = r
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	signals := j.listen(stop)
@@ -256,8 +267,8 @@ func (j *job) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if waiting {
-		if err := j.recover(ctx, s); err != nil {
+	if recovery != nil {
+		if err := j.recover(ctx, s, recovery); err != nil {
 			return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}
@@ -265,14 +276,7 @@ func (j *job) run(ctx context.Context) error {
 }
 
 // recover replays what waits before the run begins.
-func (j *job) recover(ctx context.Context, s *session.Session) error {
-	r, err := session.ReadRecovery(j.loc.RecoveryPath())
-	if err != nil {
-		return fmt.Errorf("read recovery file: %w", err)
-	}
-	if r.Damage != nil {
-		return damaged(r)
-	}
+func (j *job) recover(ctx context.Context, s *session.Session, r *session.Recovery) error {
 	decisions, err := s.Recover(ctx, r, session.RecoverOptions{}, false)
 	if err != nil {
 		return err

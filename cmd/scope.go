@@ -25,7 +25,11 @@ func resolveScope(b *backlog.Backlog, ids []string) ([]int32, error) {
 		scope = append(scope, i)
 	}
 	if len(unknown) > 0 {
-		return nil, fmt.Errorf("--scope: %s is not in the backlog; \"hacky status -o tree\" shows what is", strings.Join(unknown, ", "))
+		verb := "is"
+		if len(unknown) > 1 {
+			verb = "are"
+		}
+		return nil, fmt.Errorf("--scope: %s %s not in the backlog; \"hacky status -o tree\" shows what is", strings.Join(unknown, ", "), verb)
 	}
 	return scope, nil
 }

@@ -26,7 +26,7 @@ It takes no lock and writes nothing.
 Exit codes: 0, or 2 if the backlog cannot be read.`,
 		Example: `  hacky status
   hacky status -o json | jq '.counts'`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, _, err := a.load(c)
 			if err != nil {
@@ -124,7 +124,11 @@ func (a *app) set(ctx context.Context, cfg *config.Config, log zerolog.Logger, i
 	}
 	for _, c := range changes {
 		i, _ := b.Lookup(c.ID)
-		if _, err := fmt.Fprintf(a.stdout, "%s: %s -> %s\n", c.ID, before[i], c.To); err != nil {
+		line := fmt.Sprintf("%s: %s -> %s", c.ID, before[i], c.To)
+		if before[i] == c.To {
+			line = fmt.Sprintf("%s: %s already", c.ID, c.To)
+		}
+		if _, err := fmt.Fprintln(a.stdout, line); err != nil {
 			return err
 		}
 	}
@@ -166,7 +170,7 @@ looks odd but does not keep it from being run. Nothing is changed.
 Exit codes: 0 in order, 2 there are problems.`,
 		Example: `  hacky validate
   hacky validate --session plan/003_b3d3efdaf0ed/tasks.json -o json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, _, err := a.load(c)
 			if err != nil {

@@ -27,7 +27,7 @@ and the source it comes from (flag, environment, file or default).
 Exit codes: 0, or 2 if a value or the file is wrong.`,
 		Example: `  hacky config
   HACKY_FLUSH_RETRIES=5 hacky config --parallelism 4 -o json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, effective, err := config.Load(c.Flags(), a.env)
 			if err != nil {
@@ -69,7 +69,12 @@ never overwritten.
 Exit codes: 0 written, 2 a file is there already or cannot be written.`,
 		Example: `  hacky init --example
   hacky init --example try && cd try && hacky run`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("init takes one directory, but got %d", len(args))
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if !example {
 				return errors.New("init makes an example session only: hacky init --example")
@@ -136,9 +141,9 @@ func (a *app) versionCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
-		Long:    "Print hacky's version, the Go version and the platform it was built for.",
+		Long:    "Print hacky's version, the Go version and the platform it was built for.\n\nExit codes: 0, or 2 if the call is wrong.",
 		Example: "  hacky version\n  hacky version -o json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := checkOutput(output, "table", "json", "yaml"); err != nil {
 				return err

@@ -36,7 +36,7 @@ type signals struct {
 // inherited by every command.
 func (j *job) listen(stop context.CancelCauseFunc) *signals {
 	s := &signals{app: j.app, stop: stop, in: make(chan os.Signal, 8), done: make(chan struct{})}
-	wanted := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE}
+	wanted := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
 		wanted = append(wanted, syscall.SIGHUP)
 	}

@@ -21,13 +21,13 @@ func (g *Graph) Backlog(cmd []string) []byte {
 	w.line(2, `"backlog": [`)
 	for i := range g.N {
 		if i%perPhase == 0 {
-			w.open(4, i/perPhase, "Phase", ID(i)[:strings.Index(ID(i), ".M")], "milestones")
+			w.open(4, i/perPhase, "Phase", before(ID(i), ".M"), "milestones")
 		}
 		if i%perMilestone == 0 {
-			w.open(8, i%perPhase, "Milestone", ID(i)[:strings.Index(ID(i), ".T")], "tasks")
+			w.open(8, i%perPhase, "Milestone", before(ID(i), ".T"), "tasks")
 		}
 		if i%perTask == 0 {
-			w.open(12, i%perMilestone, "Task", ID(i)[:strings.Index(ID(i), ".S")], "subtasks")
+			w.open(12, i%perMilestone, "Task", before(ID(i), ".S"), "subtasks")
 		}
 		w.subtask(g, i, run)
 		for _, level := range []struct{ indent, size int }{{12, perTask}, {8, perMilestone}, {4, perPhase}} {
@@ -114,4 +114,10 @@ func quote(text string) string {
 		panic(err) // a string always encodes
 	}
 	return string(quoted)
+}
+
+// before is the part of an id in front of a segment.
+func before(id, segment string) string {
+	head, _, _ := strings.Cut(id, segment)
+	return head
 }

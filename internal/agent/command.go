@@ -15,8 +15,8 @@ import (
 // Grace is how long a process may take from SIGTERM to its end.
 const Grace = 10 * time.Second
 
-// drain is how long a command that has ended may keep its output open through
-// a process it left behind, before its result is reported without waiting.
+// drain is how long output is waited for after the end of an attempt, when a
+// daemon that left its group holds the pipe.
 const drain = 250 * time.Millisecond
 
 // execution is one command to be executed.
@@ -40,40 +40,75 @@ type ended struct {
 	reason string
 }
 
+// startFailed begins the reason of a command that was never executed.
+const startFailed = "start "
+
+func (e ended) neverRan() bool { return strings.HasPrefix(e.reason, startFailed) }
+
 // killer ends a process group, once, and remembers why. Once the leader has
 // been waited for, its number may be somebody else's.
 type killer struct {
+	group int
+	grace time.Duration // from SIGTERM to SIGKILL
+
 	mu     sync.Mutex
-	group  int
 	why    error
 	gone   bool
-	second *time.Timer
+	timers []*time.Timer
 }
 
 func (k *killer) kill(why error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.killLocked(why)
+}
+
+func (k *killer) killLocked(why error) {
 	if k.gone || k.why != nil {
 		return
 	}
 	k.why = why
 	_ = syscall.Kill(-k.group, syscall.SIGTERM) // it may have ended meanwhile
-	k.second = time.AfterFunc(Grace, func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if !k.gone {
-			_ = syscall.Kill(-k.group, syscall.SIGKILL)
-		}
-	})
+	k.timers = append(k.timers, time.AfterFunc(k.grace, k.now))
 }
 
 // now kills the group without asking.
 func (k *killer) now() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.gone {
-		_ = syscall.Kill(-k.group, syscall.SIGKILL) // it may have ended meanwhile
+	if k.gone {
+		return
 	}
+	if k.why == nil {
+		k.why = errInterrupted
+	}
+	_ = syscall.Kill(-k.group, syscall.SIGKILL) // it may have ended meanwhile
+}
+
+// after kills the group when so much time has passed.
+func (k *killer) after(d time.Duration, why error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.timers = append(k.timers, time.AfterFunc(d, func() { k.kill(why) }))
+}
+
+// afterSilence kills the group when the last output is so long ago.
+func (k *killer) afterSilence(limit time.Duration, out *output) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var t *time.Timer
+	t = time.AfterFunc(limit, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if quiet := out.silence(); quiet < limit {
+			if !k.gone {
+				t.Reset(limit - quiet)
+			}
+			return
+		}
+		k.killLocked(fmt.Errorf("no output for %v", limit))
+	})
+	k.timers = append(k.timers, t)
 }
 
 // left says that the leader is gone, and returns why it was killed, if so.
@@ -81,8 +116,8 @@ func (k *killer) left() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.gone = true
-	if k.second != nil {
-		k.second.Stop()
+	for _, t := range k.timers {
+		t.Stop()
 	}
 	return k.why
 }
@@ -90,75 +125,81 @@ func (k *killer) left() error {
 // errInterrupted is why a command is killed when the run is stopped.
 var errInterrupted = errors.New("stopped with the run")
 
-// groups are the process groups of an attempt that still have members, and
-// the readers that wait for their output.
-type groups struct {
-	ids     []int
-	readers []*reader
+// leftovers are what an attempt's commands left behind: process groups that
+// still have members, and output that somebody still holds open.
+type leftovers struct {
+	groups  []int
+	outputs []*output
 }
 
 // wait executes one command and waits for it.
 func (a *attempt) wait(ctx context.Context, x *execution) ended {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || a.isKilled() {
 		return ended{Interrupted, -1, errInterrupted.Error()}
 	}
-	out, in, err := os.Pipe()
+	out, err := newOutput(x.log, &a.buffers)
 	if err != nil {
 		return startError(x.argv[0], err)
 	}
-	p, err := os.StartProcess(x.program, x.argv, &os.ProcAttr{
-		Dir:   x.dir,
-		Env:   x.env,
-		Files: []*os.File{x.stdin, in, in},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
-	_ = in.Close() // the child has it
-	if err != nil {
-		_ = out.Close()
-		return startError(x.argv[0], x.explain(err))
+	// Not os.StartProcess: its files would be registered with the poller, and
+	// its process waited for by a descriptor of its own; see follow.
+	attr := syscall.SysProcAttr{Setsid: true}
+	pidfd := wantPidfd(&attr)
+	dir := x.dir
+	if dir == a.here { // saves a call for every command
+		dir = ""
 	}
-	k := &killer{group: p.Pid}
+	pid, _, err := syscall.StartProcess(x.program, x.argv, &syscall.ProcAttr{
+		Dir:   dir,
+		Env:   x.env,
+		Files: []uintptr{x.stdin.Fd(), uintptr(out.child), uintptr(out.child)},
+		Sys:   &attr,
+	})
+	if err != nil {
+		out.close()
+		if derr := x.checkDir(); derr != nil { // fork and exec report it as if it were the program
+			return ended{Permanent, 126, fmt.Sprintf(startFailed+"%s: the workdir %s: %v", x.argv[0], x.dir, derr)}
+		}
+		return startError(x.argv[0], err)
+	}
+	k := &killer{group: pid, grace: a.grace}
 	a.enter(k)
 	defer a.leave(k)
-	r := newReader(out, x.log)
-	go r.run(&a.buffers)
-
 	stop := context.AfterFunc(ctx, func() { k.kill(errInterrupted) })
 	if x.timeout > 0 {
-		t := time.AfterFunc(x.timeout, func() { k.kill(fmt.Errorf("timed out after %v", x.timeout)) })
-		defer t.Stop()
+		k.after(x.timeout, fmt.Errorf("timed out after %v", x.timeout))
 	}
 	if !a.deadline.IsZero() {
-		t := time.AfterFunc(time.Until(a.deadline), func() { k.kill(fmt.Errorf("timed out after %v", a.timeout)) })
-		defer t.Stop()
+		k.after(time.Until(a.deadline), fmt.Errorf("timed out after %v", a.timeout))
 	}
 	if x.idle > 0 {
-		var t *time.Timer
-		t = time.AfterFunc(x.idle, func() {
-			if quiet := time.Since(r.lastOutput()); quiet < x.idle {
-				t.Reset(x.idle - quiet)
-				return
-			}
-			k.kill(fmt.Errorf("no output for %v", x.idle))
-		})
-		defer t.Stop()
+		k.afterSilence(x.idle, out)
 	}
 
-	state, err := p.Wait()
+	status, err := follow(pid, pidfd, out)
 	why := k.left()
 	stop()
-	select {
-	case <-r.done:
-	case <-time.After(drain):
+	if groupAlive(pid) {
+		a.left.groups = append(a.left.groups, pid)
+		a.linger(pid)
 	}
-	if groupAlive(p.Pid) {
-		a.left.ids = append(a.left.ids, p.Pid)
+	if out.open() {
+		a.left.outputs = append(a.left.outputs, out)
 	}
-	a.left.readers = append(a.left.readers, r)
 	if err != nil {
 		return ended{Permanent, -1, fmt.Sprintf("wait for %s: %v", x.argv[0], err)}
 	}
-	return judge(state.Sys().(syscall.WaitStatus), why)
+	return judge(status, why)
+}
+
+// wait4 waits for a process, which it reaps.
+func wait4(pid int) (status syscall.WaitStatus, err error) {
+	for {
+		_, err = syscall.Wait4(pid, &status, 0, nil)
+		if !errors.Is(err, syscall.EINTR) {
+			return status, err
+		}
+	}
 }
 
 // judge turns the way a process ended into a class.
@@ -189,13 +230,15 @@ func signalName(s syscall.Signal) string {
 	return fmt.Sprintf("signal %d (%s)", int(s), s)
 }
 
-// explain says which of the two paths of a failed start is not there: fork and
-// exec report ENOENT for a missing directory, too.
-func (x *execution) explain(err error) error {
-	if errors.Is(err, fs.ErrNotExist) && x.dir != "" {
-		if _, derr := os.Stat(x.dir); derr != nil {
-			return derr
-		}
+// checkDir says what is wrong with the directory to start in.
+func (x *execution) checkDir() error {
+	info, err := os.Stat(x.dir)
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return errno
+	case err == nil && !info.IsDir():
+		return syscall.ENOTDIR
 	}
 	return err
 }
@@ -210,39 +253,43 @@ func startError(name string, err error) ended {
 	}
 	switch errno {
 	case syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.ETXTBSY, syscall.EINTR:
-		return ended{Transient, -1, fmt.Sprintf("start %s: %v", name, errno)}
+		return ended{Transient, -1, fmt.Sprintf(startFailed+"%s: %v", name, errno)}
 	case syscall.ENOENT:
-		return ended{Permanent, 127, fmt.Sprintf("start %s: not found", name)}
+		return ended{Permanent, 127, fmt.Sprintf(startFailed+"%s: not found", name)}
 	case syscall.EACCES, syscall.ENOEXEC:
-		return ended{Permanent, 126, fmt.Sprintf("start %s: %v", name, errno)}
+		return ended{Permanent, 126, fmt.Sprintf(startFailed+"%s: %v", name, errno)}
 	}
-	return ended{Permanent, 126, fmt.Sprintf("start %s: %s", name, strings.TrimPrefix(err.Error(), "fork/exec "))}
+	return ended{Permanent, 126, fmt.Sprintf(startFailed+"%s: %s", name, strings.TrimPrefix(err.Error(), "fork/exec "))}
 }
 
 // end ends what is left of an attempt and returns how many groups that were.
-func (g *groups) end() int {
+func (l *leftovers) end(grace time.Duration) int {
 	var alive []int
-	for _, id := range g.ids {
+	for _, id := range l.groups {
 		if groupAlive(id) {
 			alive = append(alive, id)
-			_ = syscall.Kill(-id, syscall.SIGTERM)
+			_ = syscall.Kill(-id, syscall.SIGTERM) // it may have ended meanwhile
 		}
 	}
 	if len(alive) > 0 {
-		awaitGone(alive)
+		rest := awaitGone(alive, grace)
+		for _, id := range rest {
+			_ = syscall.Kill(-id, syscall.SIGKILL) // it may have ended meanwhile
+		}
+		awaitGone(rest, drain)
 	}
-	for _, r := range g.readers {
-		r.finish()
+	for _, o := range l.outputs {
+		o.finish()
 	}
 	return len(alive)
 }
 
-// awaitGone waits for groups that were told to end, and kills them if they
-// take longer than Grace. There is no event for the end of a process that is
-// not one's child, hence the polling.
-func awaitGone(ids []int) {
+// awaitGone waits for groups that were told to end, and returns those that
+// take too long. There is no event for the end of a process that is not one's
+// child, hence the polling.
+func awaitGone(ids []int, limit time.Duration) []int {
 	pause := time.Millisecond
-	for start := time.Now(); time.Since(start) < Grace; {
+	for start := time.Now(); time.Since(start) < limit; {
 		rest := ids[:0:0]
 		for _, id := range ids {
 			if groupAlive(id) {
@@ -250,12 +297,10 @@ func awaitGone(ids []int) {
 			}
 		}
 		if ids = rest; len(ids) == 0 {
-			return
+			break
 		}
 		time.Sleep(pause)
 		pause = min(2*pause, 100*time.Millisecond)
 	}
-	for _, id := range ids {
-		_ = syscall.Kill(-id, syscall.SIGKILL)
-	}
+	return ids
 }

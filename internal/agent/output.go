@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -56,6 +58,12 @@ func (l *logFile) keepTail(p []byte) {
 	l.tail = append(l.tail, p...)
 }
 
+func (l *logFile) forgetTail() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tail = l.tail[:0]
+}
+
 // written is the log's name, "" if nothing was written to it.
 func (l *logFile) written() string {
 	l.mu.Lock()
@@ -86,56 +94,113 @@ func (l *logFile) close() error {
 	return nil
 }
 
-// reader moves a command's output into its log.
-type reader struct {
-	pipe *os.File
-	log  *logFile
-	done chan struct{}
-	last atomic.Int64 // time of the last output, in nanoseconds since begin
-	from time.Time
+// output is the reading end of a command's standard output and error, on its
+// way into the log.
+//
+// While the command runs, follow reads it: on Linux the goroutine that waits
+// for the process does it itself. What somebody holds open after that is read
+// by a goroutine (readOn) until finish.
+type output struct {
+	fd      int // not blocking; -1 when it is at its end
+	child   int // the writing end, which the command gets; -1 when it is closed here
+	log     *logFile
+	buffers *sync.Pool
+	begin   time.Time
+	last    atomic.Int64 // time of the last output, in nanoseconds since begin
+
+	file *os.File      // set by readOn, which takes fd over
+	done chan struct{} // closed when readOn is at the end
 }
 
-func newReader(pipe *os.File, log *logFile) *reader {
-	return &reader{pipe: pipe, log: log, done: make(chan struct{}), from: time.Now()}
+// newOutput makes the pipe for a command.
+func newOutput(log *logFile, buffers *sync.Pool) (*output, error) {
+	var fds [2]int
+	if err := pipe(fds[:]); err != nil {
+		return nil, err
+	}
+	if err := syscall.SetNonblock(fds[0], true); err != nil {
+		return nil, errors.Join(err, syscall.Close(fds[0]), syscall.Close(fds[1]))
+	}
+	return &output{fd: fds[0], child: fds[1], log: log, buffers: buffers, begin: time.Now()}, nil
 }
 
 // bufferSize is that of a pipe, so that a command that prints a gigabyte does
 // not wait for hacky.
 const bufferSize = 64 << 10
 
-func (r *reader) run(buffers *sync.Pool) {
-	defer close(r.done)
-	buf, ok := buffers.Get().(*[]byte)
-	if !ok {
-		b := make([]byte, bufferSize)
-		buf = &b
+func (o *output) buffer() *[]byte {
+	if buf, ok := o.buffers.Get().(*[]byte); ok {
+		return buf
 	}
-	defer buffers.Put(buf)
-	for {
-		n, err := r.pipe.Read(*buf)
-		if n > 0 {
-			r.last.Store(int64(time.Since(r.from)))
-			r.log.write((*buf)[:n])
-		}
-		if err != nil {
-			// io.EOF is the usual end. A deadline means that whoever holds the
-			// pipe is none of ours any more; anything else cannot be mended.
-			_ = r.pipe.Close()
-			return
-		}
+	b := make([]byte, bufferSize)
+	return &b
+}
+
+func (o *output) take(p []byte) {
+	o.last.Store(int64(time.Since(o.begin)))
+	o.log.write(p)
+}
+
+// silence is how long nothing was printed.
+func (o *output) silence() time.Duration { return time.Since(o.begin) - time.Duration(o.last.Load()) }
+
+// open reports whether somebody may still print.
+func (o *output) open() bool { return o.fd >= 0 || o.file != nil }
+
+func (o *output) close() {
+	o.closeChild()
+	if o.fd >= 0 {
+		_ = syscall.Close(o.fd) // only read from
+		o.fd = -1
 	}
 }
 
-func (r *reader) lastOutput() time.Time { return r.from.Add(time.Duration(r.last.Load())) }
+// closeChild closes the command's end here; the output ends when everybody
+// else who has it closes it.
+func (o *output) closeChild() {
+	if o.child >= 0 {
+		_ = syscall.Close(o.child) // never written to here
+		o.child = -1
+	}
+}
+
+// readOn reads in the background until the end, or until finish.
+func (o *output) readOn() {
+	o.closeChild()
+	o.file = os.NewFile(uintptr(o.fd), "output") // not blocking, so it has deadlines
+	o.fd = -1
+	o.done = make(chan struct{})
+	go func() {
+		defer close(o.done)
+		buf := o.buffer()
+		defer o.buffers.Put(buf)
+		for {
+			n, err := o.file.Read(*buf)
+			if n > 0 {
+				o.take((*buf)[:n])
+			}
+			if err != nil {
+				// io.EOF is the usual end. A deadline means that whoever holds
+				// the pipe is none of ours any more.
+				_ = o.file.Close()
+				return
+			}
+		}
+	}()
+}
 
 // finish waits for the end of the output, but not for a daemon that has left
 // its group and keeps the pipe open.
-func (r *reader) finish() {
+func (o *output) finish() {
+	if o.done == nil {
+		o.close()
+		return
+	}
 	select {
-	case <-r.done:
+	case <-o.done:
 		return
 	default:
 	}
-	_ = r.pipe.SetReadDeadline(time.Now().Add(drain)) // a closed pipe is done
-	<-r.done
+	_ = o.file.SetReadDeadline(time.Now().Add(drain)) // a closed file is done
+	<-o.done
 }

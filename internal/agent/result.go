@@ -45,17 +45,16 @@ type Result struct {
 	Commands []Outcome // every command that was executed, in order
 	Started  time.Time
 	Ended    time.Time
-	Leftover int    // processes groups that had to be ended after their command
+	Leftover int    // process groups that had to be ended after their command
 	LogError string // why output could not be kept, if so
 }
 
 // Outcome is one command's part of a Result.
 type Outcome struct {
-	Stage string        `json:"stage"`
-	Gate  int           `json:"gate,omitempty"` // level; 0: a stage
-	Exit  int           `json:"exit"`
-	Time  time.Duration `json:"-"`
-	Log   string        `json:"log,omitempty"`
+	Stage string
+	Gate  int // level; 0: a stage
+	Exit  int
+	Log   string // relative to the session directory; "" if it printed nothing
 }
 
 // TailSize bounds what is kept of a command's output in memory.

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"text/template"
 	"time"
 
@@ -58,14 +59,18 @@ type Runner struct {
 	root    *os.Root
 	session string // absolute
 	dir     string // where relative workdirs begin, absolute
+	here    string // this process's own working directory, absolute
 	base    []string
 	null    *os.File
+	grace   time.Duration // Grace, but for tests
 	stages  []stageTemplates
 
 	buffers  sync.Pool
 	mu       sync.Mutex
 	programs map[[2]string]string // PATH and name -> file
 	active   map[*killer]bool
+	lingers  map[int]bool // groups that outlived their command, until their attempt ends
+	killed   bool
 }
 
 type stageTemplates struct{ prompt, output *template.Template }
@@ -77,7 +82,8 @@ const RunStage = "run"
 // environ is what commands inherit, dir where they run. The error says which
 // template is wrong.
 func NewRunner(b *backlog.Backlog, recipe Recipe, session, dir, runID string, environ []string) (*Runner, error) {
-	r := &Runner{b: b, recipe: recipe, session: session, dir: dir, programs: map[[2]string]string{}, active: map[*killer]bool{}}
+	r := &Runner{b: b, grace: Grace, recipe: recipe, session: session, dir: dir, programs: map[[2]string]string{},
+		active: map[*killer]bool{}, lingers: map[int]bool{}}
 	for _, st := range recipe.Stages {
 		var t stageTemplates
 		var err error
@@ -89,7 +95,7 @@ func NewRunner(b *backlog.Backlog, recipe Recipe, session, dir, runID string, en
 		}
 		r.stages = append(r.stages, t)
 	}
-	r.base = mergeEnv(dropOwn(environ), recipe.Env)
+	r.base = mergeEnv(inherit(environ), recipe.Env)
 	r.base = append(r.base, "HACKY_SESSION="+session, "HACKY_RUN_ID="+runID, "HACKY_RUNNING=1")
 	root, err := os.OpenRoot(session)
 	if err != nil {
@@ -100,26 +106,68 @@ func NewRunner(b *backlog.Backlog, recipe Recipe, session, dir, runID string, en
 		return nil, errors.Join(err, root.Close())
 	}
 	r.root, r.null = root, null
+	r.here, _ = os.Getwd() // unknown is none of those that commands ask for
 	return r, nil
 }
 
 // Close releases what NewRunner opened.
 func (r *Runner) Close() error { return errors.Join(r.root.Close(), r.null.Close()) }
 
-// Kill ends everything that runs at once, with SIGKILL: for a user who does not
-// want to wait any more.
+// Kill ends everything at once, with SIGKILL, and lets nothing start any more:
+// for a user who does not want to wait. What it ends is Interrupted.
 func (r *Runner) Kill() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.killed = true
 	for k := range r.active {
 		k.now()
 	}
+	for group := range r.lingers {
+		killGroup(group)
+	}
+}
+
+func killGroup(group int) {
+	if groupAlive(group) {
+		_ = syscall.Kill(-group, syscall.SIGKILL) // it may have ended meanwhile
+	}
+}
+
+func (r *Runner) isKilled() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.killed
 }
 
 func (r *Runner) enter(k *killer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.active[k] = true
+	if r.killed { // while it was started
+		k.now()
+	}
+}
+
+// linger notes a group that outlived its command.
+func (r *Runner) linger(group int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lingers[group] = true
+	if r.killed {
+		killGroup(group)
+	}
+}
+
+// lingered says that these groups are gone.
+func (r *Runner) lingered(groups []int) {
+	if len(groups) == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, group := range groups {
+		delete(r.lingers, group)
+	}
 }
 
 func (r *Runner) leave(k *killer) {
@@ -179,11 +227,10 @@ type attempt struct {
 	item     *backlog.Item
 	spec     backlog.Spec
 	env      []string
-	path     string // PATH of env
 	dir      string
 	deadline time.Time
 	timeout  time.Duration
-	left     groups // what its commands left running
+	left     leftovers
 	logs     map[string]*logFile
 	res      Result
 	announce func(stage string)
@@ -201,7 +248,6 @@ func (r *Runner) Execute(ctx context.Context, i int32, n int, announce func(stag
 	}
 	a.env = append(mergeEnv(r.base, spec.Env),
 		"HACKY_TASK_ID="+item.ID, "HACKY_TASK_TITLE="+strings.ReplaceAll(item.Title, "\x00", ""), "HACKY_ATTEMPT="+strconv.Itoa(n))
-	a.path = lookupEnv(a.env, "PATH")
 	a.res.Started = time.Now()
 	a.timeout = r.recipe.Timeout
 	if spec.Timeout > 0 {
@@ -211,7 +257,8 @@ func (r *Runner) Execute(ctx context.Context, i int32, n int, announce func(stag
 		a.deadline = a.res.Started.Add(a.timeout)
 	}
 	a.run(ctx)
-	a.res.Leftover = a.left.end()
+	a.res.Leftover = a.left.end(a.grace)
+	a.lingered(a.left.groups)
 	for _, l := range a.logs {
 		if err := l.close(); err != nil {
 			a.res.LogError = err.Error()
@@ -289,13 +336,9 @@ func (a *attempt) stagesFrom(ctx context.Context, stages []Stage, from int, fail
 }
 
 func (a *attempt) gates(ctx context.Context, gates []backlog.Gate) bool {
+	names := gateNames(gates)
 	for k, g := range gates {
-		name := "gate-" + strconv.Itoa(g.Level)
-		if g.Name != "" {
-			name += "-" + g.Name
-		} else if k > 0 && gates[k-1].Level == g.Level {
-			name += "-" + strconv.Itoa(k+1)
-		}
+		name := names[k]
 		x := a.execution(name, g.Run, g.Timeout)
 		x.gate = g.Level
 		x.env = append(slices.Clip(a.env), "HACKY_STAGE="+name, "HACKY_PROMPT_FILE=")
@@ -304,6 +347,23 @@ func (a *attempt) gates(ctx context.Context, gates []backlog.Gate) bool {
 		}
 	}
 	return true
+}
+
+// gateNames are the stage names of gates, each once, as logs have them too.
+func gateNames(gates []backlog.Gate) []string {
+	var names []string
+	for _, g := range gates {
+		base := "gate-" + strconv.Itoa(g.Level)
+		if g.Name != "" {
+			base += "-" + g.Name
+		}
+		name := base
+		for n := 2; slices.Contains(names, name); n++ {
+			name = base + "-" + strconv.Itoa(n)
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 func (a *attempt) execution(stage string, run backlog.Command, timeout time.Duration) *execution {
@@ -318,6 +378,8 @@ func (a *attempt) execution(stage string, run backlog.Command, timeout time.Dura
 			a.logs = make(map[string]*logFile, 1)
 		}
 		a.logs[stage] = log
+	} else {
+		log.forgetTail() // of the time before a gate failed
 	}
 	return &execution{stage: stage, argv: argv, dir: a.dir, timeout: timeout, idle: a.recipe.IdleTimeout, stdin: a.null, log: log}
 }
@@ -330,12 +392,16 @@ func (a *attempt) file(name string) string {
 
 func (a *attempt) exec(ctx context.Context, x *execution) ended {
 	var err error
-	if x.program, err = a.lookup(x.argv[0]); err != nil {
+	if x.program, err = a.lookup(x); err != nil {
 		return startError(x.argv[0], err)
 	}
 	end := a.wait(ctx, x)
 	if end.exit == 127 {
-		a.forget(x.argv[0])
+		a.forget(x)
+		gone := x.program
+		if x.program, err = a.lookup(x); err == nil && x.program != gone && end.neverRan() {
+			return a.wait(ctx, x)
+		}
 	}
 	return end
 }
@@ -409,29 +475,31 @@ func (a *attempt) output(k int, data Prompt) error {
 
 // lookup finds a program in the PATH that the command will see. Names with a
 // slash are left to the system, relative to the command's directory.
-func (a *attempt) lookup(name string) (string, error) {
+func (a *attempt) lookup(x *execution) (string, error) {
+	name := x.argv[0]
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
-	key := [2]string{a.path, name}
+	dirs := lookupEnv(x.env, "PATH")
+	key := [2]string{dirs, name}
 	a.mu.Lock()
 	found := a.programs[key]
 	a.mu.Unlock()
 	if found != "" {
 		return found, nil
 	}
-	for _, dir := range filepath.SplitList(a.path) {
-		if dir == "" {
-			dir = "."
-		}
+	for _, dir := range filepath.SplitList(dirs) {
 		file := filepath.Join(dir, name)
-		if !filepath.IsAbs(file) {
+		absolute := filepath.IsAbs(dir)
+		if !absolute {
 			file = filepath.Join(a.dir, file)
 		}
 		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			a.mu.Lock()
-			a.programs[key] = file
-			a.mu.Unlock()
+			if absolute { // others have other directories
+				a.mu.Lock()
+				a.programs[key] = file
+				a.mu.Unlock()
+			}
 			return file, nil
 		}
 	}
@@ -439,10 +507,10 @@ func (a *attempt) lookup(name string) (string, error) {
 }
 
 // forget makes the next lookup look again: the program may have moved.
-func (a *attempt) forget(name string) {
+func (a *attempt) forget(x *execution) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.programs, [2]string{a.path, name})
+	delete(a.programs, [2]string{lookupEnv(x.env, "PATH"), x.argv[0]})
 }
 
 // Describe is what a subtask would execute, in one line for people.

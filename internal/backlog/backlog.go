@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"iter"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -144,7 +145,7 @@ func (b *Backlog) Effective(i int32) Spec {
 			spec.Workdir = outer.Workdir
 		}
 		if len(outer.Env) > 0 {
-			spec.Env = append(outer.Env[:len(outer.Env):len(outer.Env)], spec.Env...)
+			spec.Env = slices.Concat(outer.Env, spec.Env)
 		}
 	}
 	return spec

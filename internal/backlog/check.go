@@ -63,7 +63,7 @@ func (p *parser) keyFits(i int32) bool {
 	if parent >= 0 {
 		above = p.keys[parent]
 	}
-	return key&^packMask(kind) == above && kindOf(key) == kind && (parent < 0 || kindOf(above) == kind-1)
+	return kindOf(key) == kind && key&^packMask(kind) == above
 }
 
 // fits checks that an item's id is its parent's with one segment more.

@@ -39,7 +39,7 @@ func Parse(file, src string) (*Backlog, error) {
 func invalid(file, src string, s *scanner, ps ...Problem) *InvalidError {
 	e := &InvalidError{File: file, Problems: ps}
 	if s != nil {
-		e.Problems = append(s.problems, ps...)
+		e.Problems = slices.Concat(s.problems, ps)
 		e.More = s.more
 	}
 	locate(src, e.Problems)
@@ -76,7 +76,7 @@ func (p *parser) file() bool {
 		return false
 	}
 	start, found := p.i, false
-	ok := p.object(func(key string, at int) bool {
+	ok := p.object(func(key string, _ int) bool {
 		if key != "backlog" || found {
 			return p.skip()
 		}
@@ -173,7 +173,7 @@ func (p *parser) item(kind Kind, parent int32) bool {
 	p.keys = append(p.keys, 0)
 	spec := Spec{Retries: -1}
 	var hasID, hasTitle, hasStatus, hasType, hasSpec bool
-	ok := p.object(func(key string, at int) bool {
+	ok := p.object(func(key string, _ int) bool {
 		switch key {
 		case "id":
 			hasID = true
@@ -490,7 +490,7 @@ func (p *parser) gates(spec *Spec) bool {
 		at := p.i
 		var g Gate
 		var hasLevel, hasRun bool
-		ok := p.object(func(key string, keyAt int) bool {
+		ok := p.object(func(key string, _ int) bool {
 			switch key {
 			case "level":
 				hasLevel = true

@@ -166,6 +166,7 @@ var refusals = []struct {
 
 	// Duplicates.
 	{"backlog twice", "{\"backlog\":[],\n\"backlog\":[]}", `2:1: the key "backlog" stands twice in one object; remove one of them`},
+	{"backlog twice, the second wrong", "{\"backlog\":[],\n\"backlog\":{\"x\":1}}", `2:1: the key "backlog" stands twice in one object; remove one of them`},
 	{"unknown key twice", `{"x":1,"backlog":[],"x":1}`, `1:21: the key "x" stands twice in one object; remove one of them`},
 	{"key twice in an item", oneTask(subtask(1, "\n"+`"status":"Complete"`)), `3:1: the key "status" stands twice in one object; remove one of them`},
 	{"key three times", oneTask(subtask(1, "\n"+`"title":"a"`, "\n"+`"title":"b"`)), `3:1: the key "title" stands twice in one object; remove one of them
@@ -176,6 +177,7 @@ var refusals = []struct {
 	{"empty key twice", `{"backlog":[],"":1,"":2}`, `1:20: the key "" stands twice in one object; remove one of them`},
 	{"24 keys and one twice", `{"backlog":[],"x":` + manyKeys(24) + "}", `2:1: the key "key23" stands twice in one object; remove one of them`},
 	{"25 keys and one twice", `{"backlog":[],"x":` + manyKeys(25) + "}", `2:1: the key "key24" stands twice in one object; remove one of them`},
+	{"25 keys and the first twice", `{"backlog":[],"x":` + strings.Replace(manyKeys(25), "\n\"key24", "\n\"key0", 1) + "}", `2:1: the key "key0" stands twice in one object; remove one of them`},
 	{"1,000 keys and one twice", `{"backlog":[],"x":` + manyKeys(1000) + "}", `2:1: the key "key999" stands twice in one object; remove one of them`},
 	{"env name twice", oneTask(subtask(1, `"env":{"A":"1","A":"2"}`)), `2:84: the key "A" stands twice in one object; remove one of them`},
 	{"id twice", oneTask(subtask(1), subtask(2), subtask(1)), `4:7: the id "P1.M1.T1.S1" stands twice; every id must be unique`},
@@ -187,6 +189,14 @@ var refusals = []struct {
 	{"id under the wrong parent", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "P1.M1.T2.S1", 1)), `2:7: the id "P1.M1.T2.S1" does not fit its parent "P1.M1.T1"; it must begin with "P1.M1.T1."`},
 	{"id that begins like its parent's", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "P1.M1.T11.S1", 1)), `2:7: the id "P1.M1.T11.S1" does not fit its parent "P1.M1.T1"; it must begin with "P1.M1.T1."`},
 	{"id of another kind", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "P1.M1.T2", 1)), `2:7: the id "P1.M1.T2" of this subtask is that of a task; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
+	{"id of its own parent", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "P1.M1.T1", 1)), `2:7: the id "P1.M1.T1" of this subtask is that of a task; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4
+2:7: the id "P1.M1.T1" stands twice; every id must be unique`},
+	{"id with another separator", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "P1.M1.T1/S1", 1)), `2:7: "P1.M1.T1/S1" is not an id; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
+	{"ids with leading zeros are others", oneTask(subtask(1), strings.Replace(subtask(1), "P1.M1.T1.S1", "P1.M1.T1.S01", 1), strings.Replace(subtask(1), "P1.M1.T1.S1", "P1.M1.T1.S01", 1)), `4:7: the id "P1.M1.T1.S01" stands twice; every id must be unique`},
+	{"id under a parent with a leading zero", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "P1.M1.T01.S1", 1)), `2:7: the id "P1.M1.T01.S1" does not fit its parent "P1.M1.T1"; it must begin with "P1.M1.T1."`},
+	{"id twice, one missing, and a dependency on nothing", oneTask(subtask(1), subtask(1), `{"type":"Subtask","title":"s","status":"Planned","dependencies":[""]}`), `3:7: the id "P1.M1.T1.S1" stands twice; every id must be unique
+4:1: this subtask has no "id"; every item needs one
+4:66: this subtask cannot depend on "": "" is not an id; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
 	{"id of a parent", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "P1", 1)), `2:7: the id "P1" of this subtask is that of a phase; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4
 2:7: the id "P1" stands twice; every id must be unique`},
 	{"id upwards", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "../../etc/passwd", 1)), `2:7: "../../etc/passwd" is not an id; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
@@ -203,11 +213,13 @@ var refusals = []struct {
 	{"id of five segments", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", `P1.M1.T1.S1.S2`, 1)), `2:7: "P1.M1.T1.S1.S2" is not an id; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
 	{"id of 19 digits", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", `P1.M1.T1.S1234567890123456789`, 1)), `2:7: "P1.M1.T1.S1234567890123456789" is not an id; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
 	{"id of 10,000 digits", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", `P1.M1.T1.S`+strings.Repeat("1", 10_000), 1)), `2:7: "P1.M1.T1.S11111111111111111111111111111111111111111111111111"... is not an id; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
-	{"long id of long characters", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", strings.Repeat("é", 100), 1)), `2:7: "éééééééééééééééééééééééééééééé"... is not an id; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
+	{"long id of long characters", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "a"+strings.Repeat("é", 100), 1)), `2:7: "aééééééééééééééééééééééééééééé"... is not an id; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
 	{"id empty", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "", 1)), `2:7: "" is not an id; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
 	{"id null", oneTask(`{"id":null,"type":"Subtask","title":"s","status":"Planned"}`), `2:7: "id" must be a string, not null`},
 	{"id a number", oneTask(`{"id":1,"type":"Subtask","title":"s","status":"Planned"}`), `2:7: "id" must be a string, not a number`},
 	{"bad id of a parent is one problem", strings.Replace(oneTask(subtask(1), subtask(2, dependsOn(1))), `"P1.M1.T1"`, `"P1.M1.X1"`, 1), `1:163: "P1.M1.X1" is not an id; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4`},
+	{"id of a wrong kind of a parent is one problem", strings.Replace(oneTask(subtask(1)), `"P1.M1.T1"`, `"P1"`, 1), `1:163: the id "P1" of this task is that of a phase; ids look like P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4
+1:163: the id "P1" stands twice; every id must be unique`},
 	{"wrong id and what depends on it", oneTask(strings.Replace(subtask(1), "P1.M1.T1.S1", "P1.M1.T2.S1", 1), subtask(2, `"dependencies":["P1.M1.T2.S1"]`)), `2:7: the id "P1.M1.T2.S1" does not fit its parent "P1.M1.T1"; it must begin with "P1.M1.T1."`},
 	{"everything missing", oneTask(`{}`), `2:1: this subtask has no "id"; every item needs one
 2:1: this subtask has no "type"; every item needs one

@@ -133,7 +133,7 @@ func TestRenderRandom(t *testing.T) {
 	}
 }
 
-// failsAfter accepts n bytes.
+// failsAfter accepts n bytes, fails once, and then accepts everything.
 type failsAfter struct{ n int }
 
 var errFull = errors.New("full")
@@ -141,7 +141,7 @@ var errFull = errors.New("full")
 func (w *failsAfter) Write(p []byte) (int, error) {
 	if len(p) > w.n {
 		n := w.n
-		w.n = 0
+		w.n = 1 << 30
 		return n, errFull
 	}
 	w.n -= len(p)

@@ -27,7 +27,7 @@ func (b *Backlog) RollUp(statuses []Status) []Status {
 		case it.Kind == Subtask:
 			s.alive = out[i].Running() || out[i] == Planned && (stuck == nil || !stuck[i])
 		case s.children == 0:
-			s.alive = out[i].Running() || out[i] == Planned
+			// nothing below it can run
 		case s.obsolete == s.children:
 			out[i] = Obsolete
 		case s.obsolete+s.complete == s.children:

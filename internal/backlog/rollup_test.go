@@ -209,7 +209,7 @@ func (r slowRollUp) of(i int32) Status {
 		failed = failed || r.of(c) == Failed
 	}
 	for s := i + 1; s < r.b.Items[i].End; s++ {
-		alive = alive || r.childless(s) && (r.statuses[s].Running() || r.able(s))
+		alive = alive || r.b.Items[s].Kind == Subtask && (r.statuses[s].Running() || r.able(s))
 	}
 	switch {
 	case only(Obsolete):

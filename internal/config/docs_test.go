@@ -34,13 +34,14 @@ func TestGeneratedFilesAreFresh(t *testing.T) {
 }
 
 func TestSample(t *testing.T) {
-	c, listing := world{files: map[string]string{"hacky.yaml": string(SampleYAML())}}.mustLoad(t)
+	c, _ := world{files: map[string]string{"hacky.yaml": string(SampleYAML())}}.mustLoad(t)
 	want := Default()
 	want.File = "hacky.yaml"
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("the sample as it is gives %+v", *c)
 	}
 
+	var listing map[string]Effective
 	c, listing = world{files: map[string]string{"hacky.yaml": string(uncomment(SampleYAML()))}}.mustLoad(t)
 	for _, o := range options() {
 		if listing[o.name].Source != FromFile {

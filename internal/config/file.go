@@ -112,7 +112,7 @@ func readFile(dir, path string) ([]byte, error) {
 	if err != nil {
 		return nil, cannotRead(err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read from
 	info, err := f.Stat()
 	if err != nil {
 		return nil, cannotRead(err)

@@ -49,9 +49,11 @@ type Recorder interface {
 	// Record takes an event. If acked is not nil, Record sees to it that it is
 	// called exactly once: with nil when the event will survive a crash, which
 	// may be before Record returns or later from another goroutine, or with
-	// the reason why it will not.
+	// the reason why it will not. acked takes the engine's lock: no lock may be
+	// held that Status needs.
 	Record(ev Event, acked func(error))
-	// Status is where a subtask stands now, other writers included.
+	// Status is where a subtask stands now, other writers included. It is called
+	// under the engine's lock.
 	Status(item int32) backlog.Status
 }
 

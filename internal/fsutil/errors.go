@@ -40,5 +40,8 @@ func Reason(err error) string {
 	if errors.As(err, &errno) {
 		return errno.Error()
 	}
+	if err == nil {
+		return ""
+	}
 	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }

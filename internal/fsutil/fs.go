@@ -36,10 +36,14 @@ type FS interface {
 type File interface {
 	io.Reader
 	io.Writer
+	io.WriterAt
 	io.StringWriter
 	io.Closer
 	Stat() (fs.FileInfo, error)
+	// Sync makes the file stable, SyncData at least what is needed to read its
+	// content back.
 	Sync() error
+	SyncData() error
 	Chmod(mode fs.FileMode) error
 	Chown(uid, gid int) error
 	Truncate(size int64) error
@@ -53,12 +57,21 @@ func OS() FS { return osFS{} }
 
 type osFS struct{}
 
+type osFile struct{ *os.File }
+
+func (f osFile) SyncData() error {
+	if err := fdatasync(f.File); err != nil {
+		return &fs.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
 func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	f, err := os.OpenFile(name, flag, perm)
 	if err != nil {
-		return nil, err // not a File that is not nil around a nil *os.File
+		return nil, err
 	}
-	return f, nil
+	return osFile{f}, nil
 }
 
 func (osFS) Stat(name string) (fs.FileInfo, error)      { return os.Stat(name) }
@@ -103,5 +116,7 @@ func (osFS) TryLock(name string) (File, func() error, error) {
 		}
 		return nil, nil, &fs.PathError{Op: "lock", Path: name, Err: err}
 	}
-	return f, f.Close, nil
+	// Unlocked by itself, not by the closing alone: a child that is just being
+	// started has a copy of the descriptor until it executes its program.
+	return osFile{f}, func() error { return errors.Join(funlock(f), f.Close()) }, nil
 }

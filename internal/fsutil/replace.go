@@ -16,15 +16,20 @@ import (
 
 // Replacement describes a new content for a file.
 type Replacement struct {
-	Path  string                // not a symbolic link: that would become a file
-	Perm  fs.FileMode           // when there is no old file; else the old one's mode and owner are kept
+	Path string // not a symbolic link: that would become a file
+	// Perm is the new file's mode. 0 means the old one's, which then has to
+	// exist. The owner is the old one's in any case, if there is one.
+	Perm  fs.FileMode
 	Write func(io.Writer) error // writes the content; called once
-	// Swapped, if not nil, is called with the old file after the two were
-	// exchanged and before it is removed (it may move it away), to see whether it is the one that
-	// the new content was made from. It is not called where the file system
-	// cannot exchange files.
-	Swapped func(path string) error
+	// Base, if not zero, is the file that the content was made from. If another
+	// one is there, it stays, and the error is ErrChanged. Where the file system
+	// can exchange files this holds up to the last instant.
+	Base Identity
 }
+
+// ErrChanged says that somebody else saved the file since its content was
+// read. Theirs is in place.
+var ErrChanged = errors.New("another program has saved the file meanwhile")
 
 // Replace does it: temp file in the same directory, write, fsync, close,
 // exchange or rename, fsync the directory. On an error the file is the old or
@@ -33,23 +38,26 @@ type Replacement struct {
 // stable storage, or that the old one could not be removed.
 func Replace(fsys FS, r Replacement) (info fs.FileInfo, err error) {
 	old, err := fsys.Lstat(r.Path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && r.Perm != 0 && r.Base == Identity{}:
 		old = nil
-	} else if err != nil {
+	case err != nil:
 		return nil, err
+	case r.Base != Identity{} && IdentityOf(old) != r.Base:
+		return nil, ErrChanged
 	}
 	dir := filepath.Dir(r.Path)
-	temp := filepath.Join(dir, tempName(filepath.Base(r.Path)))
+	temp := filepath.Join(dir, TempName(filepath.Base(r.Path)))
 	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	info, err = fill(f, old, r)
 	if err == nil {
-		err = place(fsys, temp, old != nil, r)
+		err = place(fsys, temp, info, r)
 	}
 	if err != nil && !errors.Is(err, errPlaced) {
-		return nil, errors.Join(err, fsys.Remove(temp))
+		return nil, errors.Join(err, remove(fsys, temp))
 	}
 	if serr := fsys.SyncDir(dir); serr != nil {
 		err = errors.Join(err, fmt.Errorf("sync directory %s: %w", dir, serr))
@@ -61,22 +69,65 @@ func Replace(fsys FS, r Replacement) (info fs.FileInfo, err error) {
 var errPlaced = errors.New("the new file is in place")
 
 // place puts the temp file where it belongs.
-func place(fsys FS, temp string, exists bool, r Replacement) error {
-	if !exists || r.Swapped == nil {
+func place(fsys FS, temp string, ours fs.FileInfo, r Replacement) error {
+	if r.Base == (Identity{}) {
 		return fsys.Rename(temp, r.Path)
 	}
-	if err := fsys.Exchange(temp, r.Path); err != nil {
-		if errors.Is(err, errors.ErrUnsupported) {
-			return fsys.Rename(temp, r.Path)
+	err := fsys.Exchange(temp, r.Path)
+	if errors.Is(err, errors.ErrUnsupported) {
+		old, err := fsys.Lstat(r.Path)
+		if err != nil {
+			return err
 		}
-		return err
-	}
-	err := r.Swapped(temp)
-	if rerr := fsys.Remove(temp); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-		err = errors.Join(err, rerr)
+		if IdentityOf(old) != r.Base {
+			return ErrChanged
+		}
+		return fsys.Rename(temp, r.Path)
 	}
 	if err != nil {
+		return err
+	}
+	old, err := fsys.Lstat(temp)
+	if err == nil && IdentityOf(old) != r.Base {
+		err = ErrChanged
+	}
+	if err != nil {
+		return putBack(fsys, temp, r.Path, IdentityOf(ours), err)
+	}
+	if err := remove(fsys, temp); err != nil {
 		return fmt.Errorf("%w: %w", errPlaced, err)
+	}
+	return nil
+}
+
+// putBack undoes an exchange because of cause: what came out of it may be
+// somebody's only copy. Should the undoing meet yet another save, that one is
+// the latest and goes in again, until what comes out is what this process put
+// in last.
+func putBack(fsys FS, temp, path string, in Identity, cause error) error {
+	for {
+		var theirs Identity
+		if info, err := fsys.Lstat(temp); err == nil {
+			theirs = IdentityOf(info)
+		}
+		if err := fsys.Exchange(temp, path); err != nil {
+			if rerr := fsys.Rename(temp, path); rerr != nil {
+				return fmt.Errorf("%w: what another program saved is in %s: %w", errPlaced, temp, errors.Join(err, rerr))
+			}
+			return cause
+		}
+		out, err := fsys.Lstat(temp)
+		if err != nil || IdentityOf(out) == in {
+			return cause
+		}
+		in = theirs
+	}
+}
+
+// remove removes a file that may be gone already.
+func remove(fsys FS, name string) error {
+	if err := fsys.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
 }
@@ -101,8 +152,8 @@ func fill(f File, old fs.FileInfo, r Replacement) (info fs.FileInfo, err error) 
 	return f.Stat()
 }
 
-// likeOld gives the new file the old one's owner and mode, before the fsync
-// that makes them stable.
+// likeOld gives the new file the old one's owner and its mode, before the
+// fsync that makes them stable.
 func likeOld(f File, old fs.FileInfo, perm fs.FileMode) error {
 	if old == nil {
 		return f.Chmod(perm)
@@ -114,18 +165,27 @@ func likeOld(f File, old fs.FileInfo, perm fs.FileMode) error {
 		}
 		if is, ok := info.Sys().(*syscall.Stat_t); ok && (is.Uid != was.Uid || is.Gid != was.Gid) {
 			// Who may write the directory but not give files away still has to
-			// be able to save; the file is his then.
-			if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			// be able to save; the file is his then, and the group's if it can be.
+			err := f.Chown(int(was.Uid), int(was.Gid))
+			if errors.Is(err, fs.ErrPermission) {
+				err = f.Chown(-1, int(was.Gid))
+			}
+			if err != nil && !errors.Is(err, fs.ErrPermission) {
 				return err
 			}
 		}
 	}
-	return f.Chmod(old.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky))
+	if perm == 0 {
+		perm = old.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
+	}
+	return f.Chmod(perm)
 }
 
 const tempSuffix = ".hacky-tmp"
 
-func tempName(base string) string {
+// TempName is a name, not used before, for a file that will replace base.
+// SweepTemps knows it.
+func TempName(base string) string {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	return "." + base + "." + hex.EncodeToString(random[:]) + tempSuffix

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,52 +12,109 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // AttemptRecord is one line of artifacts/attempts.ndjson.
 type AttemptRecord struct {
-	ID       string    `json:"id"`
-	Attempt  int       `json:"attempt"`
-	Class    string    `json:"class"`
-	Exit     int       `json:"exit"`
-	Reason   string    `json:"reason,omitempty"`
-	Started  time.Time `json:"started"`
-	Ended    time.Time `json:"ended"`
-	Commands any       `json:"commands,omitempty"`
-	Log      string    `json:"log,omitempty"`
-	RunID    string    `json:"runId,omitempty"`
+	ID       string
+	Attempt  int
+	Class    string
+	Exit     int
+	Reason   string
+	Started  time.Time
+	Ended    time.Time
+	Commands []CommandRecord
+	Log      string // relative to the session directory
+	RunID    string
+}
+
+// CommandRecord is the part of one command in an attempt.
+type CommandRecord struct {
+	Stage string
+	Gate  int // level; 0: a stage
+	Exit  int
+	Log   string
 }
 
 // attemptLog appends to artifacts/attempts.ndjson. The file is evidence, not
-// state: it is written as attempts end and not synced.
+// state: lines are gathered and written before a flush says that their
+// subtasks are complete, and they are not synced.
 type attemptLog struct {
 	dir string
 
-	mu sync.Mutex
-	f  *os.File
+	mu      sync.Mutex
+	f       *os.File
+	pending bytes.Buffer
 }
 
-// RecordAttempt appends a line about an attempt that ended.
+// gathered bounds what waits to be written.
+const gathered = 64 << 10
+
+// RecordAttempt notes an attempt that ended. The error is about lines that
+// could not be written, this one or earlier ones.
 func (s *Session) RecordAttempt(r AttemptRecord) error {
-	line, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encode attempt: %w", err)
+	l := &s.attempts
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.encode(r)
+	if l.pending.Len() < gathered {
+		return nil
 	}
-	return s.attempts.write(append(line, '\n'))
+	return l.write()
+}
+
+// encode appends a line. zerolog's encoder serves because encoding/json costs
+// 3% of a run of 10,000 commands that do nothing.
+func (l *attemptLog) encode(r AttemptRecord) {
+	encoder := zerolog.New(&l.pending)
+	e := encoder.Log().Str("id", r.ID).Int("attempt", r.Attempt).Str("class", r.Class).Int("exit", r.Exit)
+	optional := func(e *zerolog.Event, key, value string) *zerolog.Event {
+		if value != "" {
+			e = e.Str(key, value)
+		}
+		return e
+	}
+	e = optional(e, "reason", r.Reason).
+		Str("started", r.Started.UTC().Format(time.RFC3339Nano)).Str("ended", r.Ended.UTC().Format(time.RFC3339Nano))
+	commands := e.CreateArray()
+	for _, c := range r.Commands {
+		d := e.CreateDict().Str("stage", c.Stage)
+		if c.Gate > 0 {
+			d = d.Int("gate", c.Gate)
+		}
+		commands = commands.Dict(optional(d.Int("exit", c.Exit), "log", c.Log))
+	}
+	optional(optional(e.Array("commands", commands), "log", r.Log), "runId", r.RunID).Send()
 }
 
 func attemptsPath(dir string) string { return filepath.Join(dir, "artifacts", "attempts.ndjson") }
 
-func (l *attemptLog) write(line []byte) error {
+// flush writes what was gathered.
+func (l *attemptLog) flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.write()
+}
+
+func (l *attemptLog) write() error {
+	if l.pending.Len() == 0 {
+		return nil
+	}
+	defer l.pending.Reset() // a line that cannot be written is reported once
 	if l.f == nil {
 		if err := l.open(); err != nil {
-			return err
+			return fmt.Errorf("write attempts: %w", err)
 		}
 	}
-	_, err := l.f.Write(line)
-	return err
+	if _, err := l.f.Write(l.pending.Bytes()); err != nil {
+		// The next one opens it again and ends a line that was cut off.
+		err = errors.Join(err, l.f.Close())
+		l.f = nil
+		return fmt.Errorf("write attempts: %w", err)
+	}
+	return nil
 }
 
 func (l *attemptLog) open() error {
@@ -84,10 +142,11 @@ func (l *attemptLog) open() error {
 func (l *attemptLog) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.f == nil {
-		return nil
+	err := l.write()
+	if l.f != nil {
+		err = errors.Join(err, l.f.Close())
 	}
-	return l.f.Close()
+	return err
 }
 
 // maxAttemptLine bounds a line that is read back.
@@ -124,11 +183,14 @@ func Attempts(l Location) (map[string]int, error) {
 	}
 }
 
-// readLine reads a line; what is over maxAttemptLine is dropped.
+// readLine reads a line. One over maxAttemptLine is passed over: line is empty.
 func readLine(r *bufio.Reader) (line []byte, err error) {
+	long := false
 	for {
 		part, err := r.ReadSlice('\n')
-		if len(line)+len(part) <= maxAttemptLine {
+		if long = long || len(line)+len(part) > maxAttemptLine; long {
+			line = nil
+		} else {
 			line = append(line, part...)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {

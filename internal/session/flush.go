@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
@@ -26,19 +27,24 @@ type FlushError struct {
 }
 
 func (e *FlushError) Error() string {
-	where := fmt.Sprintf("%d updates wait in %s", e.Pending, e.Recovery)
+	where := plural(e.Pending, "update waits", "updates wait") + " in " + e.Recovery
 	if e.Recovery == "" {
-		where = fmt.Sprintf("%d updates could be kept in no file and follow on standard error", e.Pending)
+		where = plural(e.Pending, "update could be kept in no file and follows", "updates could be kept in no file and follow") +
+			" on standard error"
 	}
 	code := fsutil.Code(e.Err)
 	if code != "" {
 		code = " (" + code + ")"
 	}
-	attempts := "1 attempt"
-	if e.Attempts != 1 {
-		attempts = fmt.Sprintf("%d attempts", e.Attempts)
+	return fmt.Sprintf("cannot write %s: %s%s after %s; %s", e.Backlog, fsutil.Reason(e.Err), code,
+		plural(e.Attempts, "attempt", "attempts"), where)
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	return fmt.Sprintf("cannot write %s: %s%s after %s; %s", e.Backlog, fsutil.Reason(e.Err), code, attempts, where)
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func (e *FlushError) Unwrap() error { return e.Err }
@@ -81,8 +87,10 @@ func (s *Session) flushLoop() {
 }
 
 // Flush writes the batch into tasks.json and returns when it is on stable
-// storage. The error is a *FlushError: the updates are then in the recovery
-// file, and every later Flush fails in the same way without trying.
+// storage. If another program has saved the file since, that is merged even
+// with an empty batch: it may have brought back old statuses. The error is a
+// *FlushError: the updates are then in the recovery file, and every later Flush
+// fails in the same way without trying.
 func (s *Session) Flush(ctx context.Context) error {
 	_, err := s.flush(ctx)
 	return err
@@ -92,10 +100,14 @@ func (s *Session) Flush(ctx context.Context) error {
 func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
+	// All attempts on one thread: who injects faults or traces (strace) counts
+	// calls per thread, and "the first two renames" shall mean what it says.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if s.failure != nil {
 		return 0, s.failure
 	}
-	if !s.Dirty() {
+	if !s.Dirty() && !s.overwritten() {
 		return 0, nil
 	}
 	attempts, err := retry.Do(ctx, s.opts.Retry, mayPass, s.logRetry, func() error {
@@ -106,15 +118,32 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 	if err == nil {
 		return took, nil
 	}
+	if !s.Dirty() { // merging left nothing to write, or there never was
+		s.log.Warn().Err(err).Msg("cannot look after tasks.json, which another program has changed; nothing is pending")
+		return took, nil //nolint:nilerr // there is nothing that could be lost
+	}
 	s.failure = &FlushError{Err: err, Attempts: attempts, Backlog: s.loc.Path()}
 	return took, s.preserveLocked()
+}
+
+// overwritten reports whether somebody has saved the file since this session
+// wrote it: an editor that had read it before, perhaps, with the old statuses.
+func (s *Session) overwritten() bool {
+	s.mu.Lock()
+	identity, wrote := s.doc.identity, len(s.written) > 0
+	s.mu.Unlock()
+	if !wrote {
+		return false
+	}
+	info, err := s.fs.Stat(s.path)
+	return err == nil && fsutil.IdentityOf(info) != identity
 }
 
 // mayPass tells which failures of a flush are worth another attempt. A file
 // that is not in order is one: an editor may be just writing it.
 func mayPass(err error) bool {
 	var invalid *backlog.InvalidError
-	return fsutil.Transient(err) || errors.As(err, &invalid)
+	return fsutil.Transient(err) || errors.Is(err, fsutil.ErrChanged) || errors.As(err, &invalid)
 }
 
 // stamp is a time that makes a file's name unique.
@@ -129,35 +158,47 @@ func (s *Session) logRetry(a retry.Attempt) {
 
 // write is one attempt of a flush, all of it: a retry repeats it with a new
 // temp file.
-func (s *Session) write(ctx context.Context) (err error) {
+func (s *Session) write(ctx context.Context) error {
+	if err := s.attempts.flush(); err != nil {
+		s.log.Warn().Err(err).Msg("cannot keep the evidence of attempts")
+	}
 	unlock, err := s.lockWrite(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
+	defer unlock()
+	for start := time.Now(); ; {
+		if err := s.refresh(); err != nil {
+			return err
+		}
+		err := s.replace()
+		// Whoever saved while we wrote gets merged, and we write once more. Who
+		// never stops saving must not hold us for ever.
+		if !errors.Is(err, fsutil.ErrChanged) || time.Since(start) > mergePatience {
+			return err
+		}
+		s.log.Debug().Str("file", s.loc.Path()).Msg("another program saved the file at the last moment; merging that")
+	}
+}
+
+// mergePatience is how long one attempt merges again and again what others save
+// while it writes.
+const mergePatience = 5 * time.Second
+
+// refresh merges the file if it is not the one that was last read or written.
+func (s *Session) refresh() error {
 	info, err := s.fs.Stat(s.path)
 	if err != nil {
 		return err
 	}
-	if fsutil.IdentityOf(info) != s.doc.identity { // flushing guards identity
-		if err := s.mergeFile(); err != nil {
-			return err
-		}
+	if fsutil.IdentityOf(info) == s.doc.identity { // flushing guards identity
+		return nil
 	}
-	// Whoever saves in the instant before the exchange is found out by it; the
-	// next round merges that. Somebody would have to save in that very instant
-	// every time for this to go on.
-	for {
-		again, err := s.replace()
-		if err != nil || !again {
-			return err
-		}
-	}
+	return s.mergeFile()
 }
 
-// replace puts the batch into the file. again tells that the file was saved by
-// another at the last moment: that was merged and has to be written once more.
-func (s *Session) replace() (again bool, err error) {
+// replace puts the batch into the file.
+func (s *Session) replace() error {
 	s.mu.Lock()
 	doc := s.doc
 	sent := maps.Clone(s.batch)
@@ -165,54 +206,25 @@ func (s *Session) replace() (again bool, err error) {
 	s.mu.Unlock()
 	if !s.rewrite && slices.Equal(target, doc.disk) {
 		s.flushed(sent, target, doc.identity)
-		return false, nil
+		return nil
 	}
-	var swapped *foreign
 	info, err := fsutil.Replace(s.fs, fsutil.Replacement{
 		Path:  s.path,
+		Base:  doc.identity,
 		Write: func(w io.Writer) error { return doc.b.Render(w, target) },
-		Swapped: func(old string) error {
-			info, err := s.fs.Lstat(old)
-			if err != nil {
-				return err
-			}
-			if fsutil.IdentityOf(info) == doc.identity {
-				return nil
-			}
-			src, info, err := readFile(old)
-			if err != nil {
-				return err
-			}
-			if _, err := backlog.Parse(s.loc.Path(), src); err != nil {
-				aside := s.path + ".rejected-" + stamp()
-				s.log.Error().Err(err).Str("file", aside).Msg("another program saved a file that is not in order; it was moved aside")
-				return s.fs.Rename(old, aside)
-			}
-			swapped = &foreign{src: src, info: info}
-			return nil
-		},
 	})
-	if info != nil { // the file is ours now, even if not yet for certain
-		s.mu.Lock()
-		s.doc.identity = fsutil.IdentityOf(info)
-		s.mu.Unlock()
-		s.rewrite = true
-	}
-	if swapped != nil {
-		s.log.Warn().Str("file", s.loc.Path()).Msg("another program saved the file at the last moment; merging that")
-		identity := s.doc.identity
-		merr := s.merge(*swapped)
-		s.mu.Lock()
-		s.doc.identity = identity
-		s.mu.Unlock()
-		return err == nil && merr == nil, errors.Join(err, merr)
-	}
 	if err != nil {
-		return false, err
+		if info != nil { // the file is ours, but not for certain
+			s.mu.Lock()
+			s.doc.identity = fsutil.IdentityOf(info)
+			s.mu.Unlock()
+			s.rewrite = true
+		}
+		return err
 	}
 	s.rewrite = false
 	s.flushed(sent, target, fsutil.IdentityOf(info))
-	return false, nil
+	return nil
 }
 
 // target is what the file should say: the batch applied, and the parents that

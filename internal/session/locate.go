@@ -12,8 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unsafe"
 
 	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/fsutil"
 )
 
 // Location is where a session is.
@@ -130,19 +132,23 @@ func incomplete(l Location) bool {
 // Read loads and checks a session's backlog. It takes no lock and writes
 // nothing: writers replace the file whole.
 func Read(l Location) (*backlog.Backlog, error) {
-	src, _, err := readFile(l.Path())
+	return read(fsutil.OS(), l)
+}
+
+func read(fsys fsutil.FS, l Location) (*backlog.Backlog, error) {
+	src, _, err := readFile(fsys, l.Path())
 	if err != nil {
-		return nil, err
+		return nil, explain(l.Path(), err)
 	}
 	return backlog.Parse(l.Path(), src)
 }
 
 // readFile reads a regular file of at most backlog.MaxSize bytes. Opening does
 // not wait for the other end of a pipe.
-func readFile(path string) (src string, info fs.FileInfo, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+func readFile(fsys fsutil.FS, path string) (src string, info fs.FileInfo, err error) {
+	f, err := fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", nil, explainOpen(path, err)
+		return "", nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err = f.Stat()
@@ -159,26 +165,26 @@ func readFile(path string) (src string, info fs.FileInfo, err error) {
 	case info.Size() > backlog.MaxSize:
 		return "", nil, fmt.Errorf("%s has %d bytes; hacky reads at most %d", path, info.Size(), backlog.MaxSize)
 	}
-	var b strings.Builder
-	b.Grow(int(info.Size()) + 512)
-	buf := make([]byte, 1<<20)
+	// Read to where it belongs: a copy of 50 MB is not free.
+	data := make([]byte, 0, info.Size()+512)
 	for {
-		n, rerr := f.Read(buf)
-		b.Write(buf[:n])
-		if b.Len() > backlog.MaxSize {
-			return "", nil, fmt.Errorf("%s grew over %d bytes while it was read", path, backlog.MaxSize)
-		}
-		if n == 0 && rerr != nil {
-			if errors.Is(rerr, io.EOF) {
-				break
-			}
+		n, rerr := f.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case errors.Is(rerr, io.EOF):
+			return unsafe.String(unsafe.SliceData(data), len(data)), info, nil // nobody writes to data any more
+		case rerr != nil:
 			return "", nil, rerr
+		case len(data) > backlog.MaxSize:
+			return "", nil, fmt.Errorf("%s grew over %d bytes while it was read", path, backlog.MaxSize)
+		case len(data) == cap(data): // it grew while it was read
+			data = slices.Grow(data, len(data))
 		}
 	}
-	return b.String(), info, nil
 }
 
-func explainOpen(path string, err error) error {
+// explain says in plain words why a backlog could not be read.
+func explain(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if target, lerr := os.Readlink(path); lerr == nil {
@@ -190,5 +196,5 @@ func explainOpen(path string, err error) error {
 	case errors.Is(err, syscall.ENXIO):
 		return fmt.Errorf("%s is not a regular file", path)
 	}
-	return fmt.Errorf("open backlog: %w", err)
+	return err
 }

@@ -15,7 +15,7 @@ type foreign struct {
 
 // mergeFile reads the file again and merges it.
 func (s *Session) mergeFile() error {
-	src, info, err := readFile(s.path)
+	src, info, err := readFile(s.fs, s.path)
 	if err != nil {
 		return err
 	}
@@ -81,6 +81,7 @@ func (s *Session) decide(it *backlog.Item, seen uint8, info fs.FileInfo) {
 	switch {
 	case theirs == ours.To:
 		delete(s.batch, it.ID)
+		s.written[it.ID] = ours // an old file saved over this one will not undo it
 		return
 	case theirs == backlog.Complete:
 		why = "a Complete of another program is never turned back"

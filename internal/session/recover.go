@@ -86,8 +86,8 @@ func rank(s backlog.Status) int {
 
 // Recover replays a recovery file into the session: it flushes what Plan
 // applies, reads tasks.json again to see that it is there, and then removes
-// the file, or leaves the conflicts in it. keep leaves a copy beside it. The
-// recovery file of standard input is not removed.
+// the file, or leaves the conflicts in it. keep leaves a copy beside it; of a
+// damaged file there always is one. Standard input is not removed.
 func (s *Session) Recover(ctx context.Context, r *Recovery, opts RecoverOptions, keep bool) ([]Decision, error) {
 	s.mu.Lock()
 	decisions := r.Plan(s.doc.b, s.doc.disk, opts)
@@ -110,7 +110,7 @@ func (s *Session) Recover(ctx context.Context, r *Recovery, opts RecoverOptions,
 	if r.Path == "-" {
 		return decisions, nil
 	}
-	if keep {
+	if keep || r.Damage != nil { // what could not be read may still be worth something
 		if err := s.copyRecovery(r.Path); err != nil {
 			return decisions, err
 		}
@@ -120,7 +120,7 @@ func (s *Session) Recover(ctx context.Context, r *Recovery, opts RecoverOptions,
 
 // verify reads tasks.json again and looks for the changes.
 func (s *Session) verify(changes []Change) error {
-	b, err := Read(s.loc)
+	b, err := read(s.fs, s.loc)
 	if err != nil {
 		return fmt.Errorf("verify recovery: %w", err)
 	}
@@ -137,7 +137,7 @@ func (s *Session) verify(changes []Change) error {
 // copyRecovery keeps a copy beside the recovery file, which is never a name
 // that is taken.
 func (s *Session) copyRecovery(path string) (err error) {
-	from, err := os.Open(path)
+	from, err := s.fs.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -149,13 +149,13 @@ func (s *Session) copyRecovery(path string) (err error) {
 
 // leaveConflicts removes the recovery file, or writes one that holds only the
 // conflicts. Under the write lock: a failing flush may be adding to it.
-func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) (err error) {
+func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) error {
 	unlock, err := s.lockWrite(context.Background())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	now, err := ReadRecovery(r.Path)
+	defer unlock()
+	now, err := readRecovery(s.fs, r.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -179,6 +179,9 @@ func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) (err error) 
 			return err
 		}
 		return s.fs.SyncDir(filepath.Dir(r.Path))
+	}
+	if len(left) == len(now.Changes) && !slices.ContainsFunc(left, func(u Update) bool { return !contains(now.Changes, u) }) {
+		return nil // the file says it already
 	}
 	s.mu.Lock()
 	doc := s.doc

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
@@ -61,6 +63,12 @@ const MarkedPrefix = "hacky-recovery: "
 func (s *Session) preserve() error {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
+	s.mu.Lock()
+	kept := s.failure.Recovery != "" && s.kept == s.seq
+	s.mu.Unlock()
+	if kept {
+		return s.failure
+	}
 	return s.preserveLocked()
 }
 
@@ -72,16 +80,20 @@ func (s *Session) preserveLocked() error {
 	for _, u := range s.batch {
 		ours = append(ours, u)
 	}
-	target := doc.target()
+	target, seq := doc.target(), s.seq
 	s.mu.Unlock()
-	slices.SortFunc(ours, func(a, b Update) int { return int(a.Seq) - int(b.Seq) })
+	slices.SortFunc(ours, bySeq)
 
 	failure := *s.failure
 	failure.Pending, failure.Recovery, failure.Unsaved = len(ours), s.loc.RecoveryPath(), nil
 	if err := s.writeRecovery(doc, ours, target, &failure); err != nil {
 		s.log.Error().Err(err).Msg("cannot write the recovery file")
-		failure.Recovery, failure.Unsaved = "", ours
+		failure.Pending, failure.Recovery, failure.Unsaved = len(ours), "", ours
+		seq = 0
 	}
+	s.mu.Lock()
+	s.kept = seq
+	s.mu.Unlock()
 	s.failure = &failure
 	return s.failure
 }
@@ -100,11 +112,14 @@ func (d *document) with(changes []Update) []backlog.Status {
 // writeRecovery adds our updates to what waits already.
 func (s *Session) writeRecovery(doc document, ours []Update, target []backlog.Status, failure *FlushError) error {
 	if unlock, err := s.lockWrite(context.Background()); err == nil {
-		defer unlock() //nolint:errcheck // closing a lock file
+		defer unlock()
 	} // else: on a disk in this state, better without the lock than not at all
 	path := s.loc.RecoveryPath()
 	changes := ours
-	waiting, err := ReadRecovery(path)
+	waiting, err := readRecovery(s.fs, path)
+	if fsutil.Transient(err) {
+		waiting, err = readRecovery(s.fs, path)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil || waiting.Damage != nil:
@@ -156,8 +171,10 @@ func (s *Session) replaceRecovery(path string, doc document, changes []Update, t
 	return errors.Join(errs...)
 }
 
-// mergeChanges adds newer changes to those that wait already. The older From
-// stays: it is what the file on disk still says.
+func bySeq(a, b Update) int { return cmp.Compare(a.Seq, b.Seq) }
+
+// mergeChanges adds newer changes to those that wait already, one per id. The
+// older From stays: it is what the file on disk still says.
 func mergeChanges(waiting, newer []Update) []Update {
 	at := map[string]int{}
 	out := slices.Clone(waiting)
@@ -185,7 +202,7 @@ func mergeChanges(waiting, newer []Update) []Update {
 type Recovery struct {
 	Path      string
 	Timestamp time.Time
-	Changes   []Update // empty in a file of another tool
+	Changes   []Update // as they stand there; nil in a file of another tool, which has none
 	Base      string
 	Damage    error // why not everything could be read; nil if it could
 
@@ -198,14 +215,18 @@ const maxRecovery = 2 * backlog.MaxSize
 // ReadRecovery reads a recovery file, or with path "-" standard input. A file
 // that is damaged is no error: Damage says so, and what could be read is
 // there.
-func ReadRecovery(path string) (*Recovery, error) {
-	var data []byte
-	var err error
-	if path == "-" {
-		data, err = io.ReadAll(io.LimitReader(os.Stdin, maxRecovery))
-	} else {
-		var info fs.FileInfo
-		if info, err = os.Stat(path); err != nil {
+func ReadRecovery(path string) (*Recovery, error) { return readRecovery(fsutil.OS(), path) }
+
+func readRecovery(fsys fsutil.FS, path string) (*Recovery, error) {
+	in := io.Reader(os.Stdin)
+	if path != "-" {
+		f, err := fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() //nolint:errcheck // only read from
+		info, err := f.Stat()
+		if err != nil {
 			return nil, err
 		}
 		if !info.Mode().IsRegular() {
@@ -214,8 +235,9 @@ func ReadRecovery(path string) (*Recovery, error) {
 		if info.Size() > maxRecovery {
 			return nil, fmt.Errorf("%s has %d bytes; hacky reads at most %d", path, info.Size(), maxRecovery)
 		}
-		data, err = os.ReadFile(path)
+		in = f
 	}
+	data, err := io.ReadAll(io.LimitReader(in, maxRecovery))
 	if err != nil {
 		return nil, err
 	}
@@ -227,16 +249,17 @@ func ReadRecovery(path string) (*Recovery, error) {
 // DecodeRecovery reads the content of a recovery file; see ReadRecovery.
 func DecodeRecovery(data []byte) *Recovery {
 	text := strings.TrimPrefix(string(data), "\ufeff")
-	if trimmed := strings.TrimSpace(text); !strings.HasPrefix(trimmed, "{") {
+	// No line of a JSON document can begin like that, but a log that holds
+	// marked lines may begin like a JSON document.
+	marked := strings.HasPrefix(text, MarkedPrefix) || strings.Contains(text, "\n"+MarkedPrefix)
+	if trimmed := strings.TrimSpace(text); marked || !strings.HasPrefix(trimmed, "{") {
 		return decodeMarked(text)
 	}
 	r := &Recovery{}
 	dec := json.NewDecoder(strings.NewReader(text))
 	seen := map[string]bool{}
 	r.Damage = r.members(dec, seen)
-	switch {
-	case r.Damage != nil:
-	case !seen["changes"] && r.whole == nil:
+	if r.Damage == nil && r.Changes == nil && r.whole == nil {
 		r.Damage = errors.New(`it has neither "changes" nor "pendingUpdates"`)
 	}
 	return r
@@ -287,6 +310,7 @@ func (r *Recovery) members(dec *json.Decoder, seen map[string]bool) error {
 	return nil
 }
 
+// readChanges keeps the good ones of a list in which some are not.
 func (r *Recovery) readChanges(dec *json.Decoder) error {
 	open, err := dec.Token()
 	if err != nil {
@@ -298,18 +322,46 @@ func (r *Recovery) readChanges(dec *json.Decoder) error {
 	if open != json.Delim('[') {
 		return errors.New("must be a list")
 	}
+	r.Changes = []Update{}
+	var bad error
 	for dec.More() {
-		var u Update
-		if err := dec.Decode(&u); err != nil {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
 			return err
 		}
-		if _, err := backlog.ParseID(u.ID); err != nil {
-			return err
+		u, err := decodeChange(raw)
+		if err != nil {
+			bad = cmp.Or(bad, fmt.Errorf("%s: %w", raw, err))
+			continue
 		}
 		r.Changes = append(r.Changes, u)
 	}
-	_, err = dec.Token()
-	return err
+	if _, err := dec.Token(); err != nil {
+		return err
+	}
+	return bad
+}
+
+// decodeChange reads one change. What is missing is not made up, except that
+// without "from" nothing is known of what it started from; To stands for that.
+func decodeChange(data []byte) (Update, error) {
+	var c struct {
+		ID   string
+		From *backlog.Status
+		To   *backlog.Status
+		At   time.Time
+		Seq  uint64
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return Update{}, err
+	}
+	if _, err := backlog.ParseID(c.ID); err != nil {
+		return Update{}, err
+	}
+	if c.To == nil {
+		return Update{}, errors.New(`it has no "to"`)
+	}
+	return Update{ID: c.ID, From: *cmp.Or(c.From, c.To), To: *c.To, At: c.At, Seq: c.Seq}, nil
 }
 
 // decodeMarked reads the lines that were printed because no file could be
@@ -321,13 +373,9 @@ func decodeMarked(text string) *Recovery {
 		if !ok {
 			continue
 		}
-		var u Update
-		err := json.Unmarshal([]byte(change), &u)
-		if err == nil {
-			_, err = backlog.ParseID(u.ID)
-		}
+		u, err := decodeChange([]byte(change))
 		if err != nil {
-			r.Damage = err
+			r.Damage = cmp.Or(r.Damage, fmt.Errorf("%s: %w", change, err))
 			continue
 		}
 		r.Changes = append(r.Changes, u)
@@ -347,11 +395,12 @@ func MarkedLine(u Update) string {
 	return MarkedPrefix + string(data)
 }
 
-// changesOn are the file's changes. A file without them means: every subtask
-// whose status differs from the backlog's.
+// changesOn are the file's changes, one per id: a file may hold the steps of an
+// item one by one. A file without changes means: every subtask whose status
+// differs from the backlog's.
 func (r *Recovery) changesOn(b *backlog.Backlog, disk []backlog.Status) []Update {
-	if len(r.Changes) > 0 || r.whole == nil {
-		return r.Changes
+	if r.Changes != nil || r.whole == nil {
+		return mergeChanges(nil, slices.SortedStableFunc(slices.Values(r.Changes), bySeq))
 	}
 	var out []Update
 	for i := range r.whole.Items {

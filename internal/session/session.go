@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/fsutil"
@@ -65,7 +66,9 @@ type Session struct {
 	batch    map[string]Update // pending, by id
 	written  map[string]Update // what this session has flushed, by id
 	seq      uint64
+	closed   bool
 	failure  *FlushError // the flush that failed for good
+	kept     uint64      // Seq of the last update that is in the recovery file
 	attempts attemptLog
 
 	kick    chan struct{}
@@ -142,9 +145,9 @@ func Open(l Location, opts Options) (*Session, error) {
 }
 
 func (s *Session) load() error {
-	src, info, err := readFile(s.loc.Path())
+	src, info, err := readFile(s.fs, s.loc.Path())
 	if err != nil {
-		return err
+		return explain(s.loc.Path(), err)
 	}
 	b, err := backlog.Parse(s.loc.Path(), src)
 	if err != nil {
@@ -174,6 +177,11 @@ func (s *Session) hidden(name string) string { return filepath.Join(s.loc.Dir, "
 
 // prepare makes .hacky/ with what belongs into it.
 func (s *Session) prepare() error {
+	// Before anything runs, and also where .hacky/ is there from better times.
+	err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(s.path), unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+		return fmt.Errorf("the session directory %s cannot be written: %s; nothing was changed", filepath.Dir(s.path), fsutil.Reason(err))
+	}
 	if err := s.fs.Mkdir(s.hidden(""), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("the session directory %s cannot be written: %s; nothing was changed", s.loc.Dir, fsutil.Reason(err))
 	}
@@ -241,7 +249,8 @@ func (s *Session) sweep() error {
 			s.log.Warn().Err(serr).Msg("cannot remove stale temporary files")
 		}
 	}
-	return unlock()
+	unlock()
+	return nil
 }
 
 // lockPatience is how long to wait for another writer. Each holds the lock for
@@ -249,13 +258,17 @@ func (s *Session) sweep() error {
 const lockPatience = time.Minute
 
 // lockWrite takes the lock under which tasks.json is read again and replaced.
-func (s *Session) lockWrite(ctx context.Context) (unlock func() error, err error) {
+func (s *Session) lockWrite(ctx context.Context) (unlock func(), err error) {
 	name := s.hidden("write.lock")
 	pause := time.Millisecond
 	for start := time.Now(); ; {
-		_, unlock, err = s.fs.TryLock(name)
+		_, release, err := s.fs.TryLock(name)
 		if err == nil {
-			return unlock, nil
+			return func() {
+				if err := release(); err != nil { // nothing was written to it, and closing gives the lock back
+					s.log.Debug().Err(err).Msg("cannot close the write lock")
+				}
+			}, nil
 		}
 		if !errors.Is(err, fsutil.ErrLocked) {
 			return nil, fmt.Errorf("lock %s: %w", name, err)
@@ -334,6 +347,9 @@ func (s *Session) Apply(acked func(error), changes ...Change) error {
 func (s *Session) accept(changes []Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("the session %s is closed", s.loc.Dir)
+	}
 	for _, c := range changes {
 		i, ok := s.doc.b.Lookup(c.ID)
 		if !ok {
@@ -360,8 +376,16 @@ func (s *Session) accept(changes []Change) error {
 
 // Close flushes what is pending, or puts it into the recovery file if a flush
 // has failed for good, and releases the session. The error is a *FlushError if
-// updates could not be written to tasks.json.
+// updates could not be written to tasks.json. Nothing is accepted any more;
+// closing again does nothing.
 func (s *Session) Close(ctx context.Context) error {
+	s.mu.Lock()
+	again := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if again {
+		return nil
+	}
 	close(s.closing)
 	s.loops.Wait()
 	err := s.Flush(ctx)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
 )
@@ -16,24 +17,29 @@ func DryRun(w io.Writer, kind, session string, b *backlog.Backlog, order []int32
 	if kind == "json" {
 		enc := json.NewEncoder(out)
 		type planned struct {
-			V       int    `json:"v"`
-			Type    string `json:"type"`
-			Session string `json:"session"`
-			ID      string `json:"id"`
-			Title   string `json:"title"`
-			Command string `json:"command"`
+			V       int       `json:"v"`
+			Time    time.Time `json:"time"`
+			Type    string    `json:"type"`
+			Session string    `json:"session"`
+			ID      string    `json:"id"`
+			Title   string    `json:"title"`
+			Command string    `json:"command"`
 		}
+		now := time.Now()
 		for _, i := range order {
-			if err := enc.Encode(planned{1, "subtaskPlanned", session, b.Items[i].ID, b.Items[i].Title, describe(i)}); err != nil {
+			if err := enc.Encode(planned{1, now, "subtaskPlanned", session, b.Items[i].ID, b.Items[i].Title, describe(i)}); err != nil {
 				return err
 			}
 		}
 		if err := enc.Encode(struct {
-			V       int    `json:"v"`
-			Type    string `json:"type"`
-			Session string `json:"session"`
-			Total   int    `json:"total"`
-		}{1, "summary", session, len(order)}); err != nil {
+			V       int       `json:"v"`
+			Time    time.Time `json:"time"`
+			Type    string    `json:"type"`
+			Session string    `json:"session"`
+			DryRun  bool      `json:"dryRun"`
+			Total   int       `json:"total"`
+			Exit    int       `json:"exit"`
+		}{1, now, "summary", session, true, len(order), 0}); err != nil {
 			return err
 		}
 		return out.Flush()

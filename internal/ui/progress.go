@@ -52,6 +52,7 @@ type plain struct {
 	w       io.Writer
 	session string
 	b       *backlog.Backlog
+	printed bool
 }
 
 func (p *plain) Event(ev engine.Event) {
@@ -81,6 +82,7 @@ func (p *plain) Event(ev engine.Event) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.printed = true
 	_, _ = fmt.Fprintf(p.w, "%s %-8s  %s  %s%s\n", ev.Time.Format("15:04:05"), word, ev.ID, Clean(p.b.Items[ev.Item].Title), detail)
 }
 
@@ -100,9 +102,13 @@ const shown = 20
 const tailLines = 10
 
 func (p *plain) Summary(s Summary) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var b strings.Builder
+	if p.printed {
+		b.WriteByte('\n')
+	}
 	out := s.Outcome
-	b.WriteByte('\n')
 	for k, f := range out.Failed {
 		if k == shown {
 			fmt.Fprintf(&b, "... and %d more failed; \"hacky status\" lists them\n", len(out.Failed)-k)
@@ -115,31 +121,48 @@ func (p *plain) Summary(s Summary) {
 			fmt.Fprintf(&b, "... and %d more blocked\n", len(out.Blocked)-k)
 			break
 		}
-		fmt.Fprintf(&b, "blocked   %s  %s: waits for %s\n", p.b.Items[bl.Item].ID, Clean(p.b.Items[bl.Item].Title), p.b.Items[bl.By].ID)
+		fmt.Fprintf(&b, "blocked   %s  %s: waits for %s, which failed\n", p.b.Items[bl.Item].ID, Clean(p.b.Items[bl.Item].Title), p.b.Items[bl.By].ID)
 	}
-	fmt.Fprintf(&b, "%d of %s complete", s.Done, plural(s.Total, "subtask"))
-	var rest []string
+	if len(out.Failed)+len(out.Blocked) > 0 {
+		b.WriteByte('\n')
+	}
+	b.WriteString(s.totals())
+	switch {
+	case s.Error != "":
+		b.WriteString("stopped: tasks.json cannot be written\n")
+	case out.Drained != nil && len(out.Left) > 0:
+		fmt.Fprintf(&b, "stopped: %s; run it again to go on, what is done is not repeated\n", Clean(out.Drained.Error()))
+	case out.Limit != "" && len(out.Left) > 0:
+		fmt.Fprintf(&b, "stopped by --%s; run it again to go on, what is done is not repeated\n", out.Limit)
+	case len(out.Failed) > 0:
+		b.WriteString("mend what failed and run it again; what is done is not repeated\n")
+	}
+	_, _ = io.WriteString(p.w, b.String())
+}
+
+// totals says in one line how far the scope is, and what this run did.
+func (s Summary) totals() string {
+	out := s.Outcome
+	if s.Total == 0 {
+		return "nothing to run: there are no subtasks\n"
+	}
+	if s.Done == s.Total && out.Started == 0 {
+		return fmt.Sprintf("nothing to run: %s in scope, Complete or Obsolete\n", plural(s.Total, "subtask"))
+	}
+	line := fmt.Sprintf("%d of %s done", s.Done, plural(s.Total, "subtask"))
 	for _, part := range []struct {
 		n    int
 		word string
 	}{{len(out.Failed), "failed"}, {len(out.Blocked), "blocked"}, {len(out.Left), "left"}} {
 		if part.n > 0 {
-			rest = append(rest, fmt.Sprintf("%d %s", part.n, part.word))
+			line += fmt.Sprintf(", %d %s", part.n, part.word)
 		}
 	}
-	if len(rest) > 0 {
-		fmt.Fprintf(&b, ", %s", strings.Join(rest, ", "))
+	line += fmt.Sprintf("; this run: %d completed", out.Completed)
+	if out.Retried > 0 {
+		line += fmt.Sprintf(", %d retried", out.Retried)
 	}
-	fmt.Fprintf(&b, "; this run: %d completed, %d retried, %s\n", out.Completed, out.Retried, Duration(out.Duration))
-	switch {
-	case out.Drained != nil && len(out.Left) > 0:
-		fmt.Fprintf(&b, "stopped: %s\n", Clean(out.Drained.Error()))
-	case out.Limit != "" && len(out.Left) > 0:
-		fmt.Fprintf(&b, "stopped by --%s; run it again to go on\n", out.Limit)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, _ = io.WriteString(p.w, b.String())
+	return line + " in " + Duration(out.Duration) + "\n"
 }
 
 func (p *plain) failure(b *strings.Builder, f engine.Failure) {
@@ -153,7 +176,7 @@ func (p *plain) failure(b *strings.Builder, f engine.Failure) {
 		fmt.Fprintf(b, "          | %s\n", cut(Clean(strings.TrimRight(line, "\r")), 200))
 	}
 	if f.Result.Log != "" {
-		fmt.Fprintf(b, "          log: %s\n", joinPath(p.session, f.Result.Log))
+		fmt.Fprintf(b, "          the whole output: %s\n", joinPath(p.session, f.Result.Log))
 	}
 	if f.Result.LogError != "" {
 		fmt.Fprintf(b, "          its output could not be kept: %s\n", Clean(f.Result.LogError))

@@ -11,7 +11,9 @@
 package local
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -82,6 +84,11 @@ func New(b *backlog.Backlog, plan *schedule.Plan, exec engine.Executor, rec engi
 func (e *Engine) Drain(reason error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.drain(reason)
+}
+
+// drain is Drain under the lock.
+func (e *Engine) drain(reason error) {
 	if e.draining != nil {
 		return
 	}
@@ -137,8 +144,13 @@ func (e *Engine) Run(ctx context.Context) engine.Outcome {
 		})
 	}
 	workers.Wait()
+	e.mu.Lock() // Drain and the end of MaxDuration may come late
+	defer e.mu.Unlock()
 	e.out.Blocked = e.plan.Blocked()
 	e.out.Left = e.plan.Unfinished()
+	if len(e.out.Left) == 0 {
+		e.out.Limit = "" // it kept nothing from starting
+	}
 	e.out.Drained = e.draining
 	e.out.Duration = time.Since(start)
 	return e.out
@@ -223,7 +235,9 @@ func (e *Engine) attempt(ctx context.Context, i int32) {
 	case res.Class == agent.OK:
 		e.finish(i, n, backlog.Complete, &res)
 	case res.Class == agent.Interrupted:
-		e.Drain(context.Cause(ctx)) // the context's own hook may come later
+		// The context's own hook may come later, or the executor was stopped by
+		// other means.
+		e.Drain(cmp.Or(context.Cause(ctx), errors.New(res.Reason)))
 		e.put(i, n, &res)
 	case res.Class == agent.Transient && used < e.retries(i):
 		e.retryLater(i, n, used+1, &res)
@@ -268,9 +282,7 @@ func (e *Engine) finish(i int32, n int, status backlog.Status, res *agent.Result
 		released := 0
 		switch {
 		case err != nil:
-			if e.draining == nil {
-				e.draining = err
-			}
+			e.drain(err)
 		case status == backlog.Complete:
 			e.out.Completed++
 			released = e.plan.Complete(i)

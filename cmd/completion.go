@@ -1,0 +1,70 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// completionCmd and helpCmd stand in for cobra's own, which accept any
+// argument with exit code 0.
+
+func (a *app) completionCmd() *cobra.Command {
+	shells := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use:   "completion SHELL",
+		Short: "Print a completion script for a shell",
+		Long: `Print a script with which a shell completes hacky's commands and flags, for
+bash, zsh, fish or powershell.
+
+Exit codes: 0, or 2 if the call is wrong.`,
+		Example: `  hacky completion bash > /etc/bash_completion.d/hacky
+  hacky completion fish > ~/.config/fish/completions/hacky.fish`,
+		ValidArgs: shells,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("completion needs the name of one shell: " + strings.Join(shells, ", "))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			root := c.Root()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(a.stdout, true)
+			case "zsh":
+				return root.GenZshCompletion(a.stdout)
+			case "fish":
+				return root.GenFishCompletion(a.stdout, true)
+			case "powershell":
+				return root.GenPowerShellCompletionWithDesc(a.stdout)
+			}
+			return fmt.Errorf("completion: %q is not one of %s", args[0], strings.Join(shells, ", "))
+		},
+	}
+}
+
+func (a *app) helpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Print the help of a command",
+		Long: `Print what a command is for, its flags, its exit codes and examples; the same
+as its --help.
+
+Exit codes: 0, or 2 if there is no such command.`,
+		Example: "  hacky help run\n  hacky help recover",
+		RunE: func(c *cobra.Command, args []string) error {
+			found, rest, err := c.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return fmt.Errorf("there is no command %q; \"hacky help\" lists all", strings.Join(args, " "))
+			}
+			found.InitDefaultHelpFlag() // as --help would
+			return found.Help()
+		},
+	}
+}

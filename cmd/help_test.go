@@ -1,0 +1,87 @@
+package cmd_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Every command's help says what it is for, its exit codes, and two examples.
+func TestHelp(t *testing.T) {
+	dir := t.TempDir()
+	root := hacky(t, dir, "--help")
+	root.wants(t, 0)
+	_, list, ok := strings.Cut(root.stdout, "Available Commands:\n")
+	if !ok {
+		t.Fatalf("no list of commands in:\n%s", root.stdout)
+	}
+	list, _, _ = strings.Cut(list, "\n\n")
+	commands := [][]string{{}}
+	for line := range strings.Lines(list) {
+		commands = append(commands, []string{strings.Fields(line)[0]})
+	}
+	if len(commands) < 9 {
+		t.Fatalf("only %d commands: %v", len(commands), commands)
+	}
+	example := regexp.MustCompile(`(?m)^  .*hacky .*$`)
+	for _, c := range commands {
+		t.Run(strings.Join(append([]string{"hacky"}, c...), " "), func(t *testing.T) {
+			r := hacky(t, dir, append(c, "--help")...)
+			r.wants(t, 0)
+			contains(t, "help", r.stdout, "Exit codes: 0", "Examples:\n", "Usage:\n")
+			_, examples, _ := strings.Cut(r.stdout, "Examples:\n")
+			examples, _, _ = strings.Cut(examples, "\n\n")
+			if n := len(example.FindAllString(examples, -1)); n < 2 {
+				t.Errorf("%d examples, want two:\n%s", n, examples)
+			}
+			for line := range strings.Lines(r.stdout) {
+				if strings.Contains(line, "\t") {
+					t.Errorf("a tab in %q", line)
+				}
+			}
+			if r.stderr != "" {
+				t.Errorf("on standard error: %s", r.stderr)
+			}
+		})
+	}
+}
+
+// A mistake in the call is exit 2 and one sentence that says what to do.
+func TestWrongCalls(t *testing.T) {
+	dir := session(t, oneTask(subtask{run: `"touch ran"`}))
+	before := snapshot(t, dir)
+	for _, c := range []struct{ call, want string }{
+		{"rnu", `hacky: unknown command "rnu" for "hacky"`},
+		{"run --nonsense", `hacky: unknown flag: --nonsense; see "hacky run --help"`},
+		{"run --parallelism", `hacky: flag needs an argument: --parallelism; see "hacky run --help"`},
+		{"run -x", `hacky: unknown shorthand flag: 'x' in -x; see "hacky run --help"`},
+		{"run now", `hacky: "hacky run" takes no arguments, but got "now"; see "hacky run --help"`},
+		{"run --dry-run=perhaps", `hacky: --dry-run: "perhaps" is not true or false`},
+		{"run --config nowhere.yaml", `nowhere.yaml`},
+		{"run --session nowhere", `hacky: the session "nowhere" was not found`},
+		{"run --session nowhere/tasks.json", `hacky: the session nowhere/tasks.json does not exist`},
+		{"recover now", `takes no arguments`},
+		{"recover -o tree", `hacky: --output: "tree" is not one of table, json, yaml`},
+		{"status --scope P1", `hacky: unknown flag: --scope; see "hacky status --help"`},
+		{"set P1", `hacky: set needs one id or more and a status`},
+		{"config -o tree", `hacky: --output: "tree" is not one of table, json, yaml`},
+		{"version now", `takes no arguments`},
+		{"--nonsense", `hacky: unknown flag: --nonsense; see "hacky --help"`},
+		{"completion", `hacky: completion needs the name of one shell: bash, zsh, fish, powershell`},
+		{"completion nonsense", `hacky: completion: "nonsense" is not one of bash, zsh, fish, powershell`},
+		{"help nonsense", `hacky: there is no command "nonsense"; "hacky help" lists all`},
+		{"help run now", `hacky: there is no command "run now"; "hacky help" lists all`},
+	} {
+		t.Run(c.call, func(t *testing.T) {
+			r := hacky(t, dir, strings.Fields(c.call)...)
+			r.wants(t, 2)
+			if r.stdout != "" {
+				t.Errorf("on standard output: %s", r.stdout)
+			}
+			contains(t, "standard error", r.stderr, c.want)
+		})
+	}
+	if after := snapshot(t, dir); after != before {
+		t.Errorf("something was written: before\n%safter\n%s", before, after)
+	}
+}

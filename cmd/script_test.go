@@ -1,0 +1,131 @@
+package cmd_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScript runs testdata/script/*.txtar. Beside testscript's own commands
+// they have:
+//
+//	exits CODE PROGRAM ARGS...   run it; it has to exit with CODE
+//	masked FILE OUT              copy FILE (or stdout, stderr) to OUT, with times and
+//	                             durations as placeholders, for cmp with golden text
+//	sorted FILE OUT              copy with the lines sorted
+//	events KEY...                every line of stdout is a JSON object with these keys
+//	snapshot NAME                remember the state of the work directory
+//	unchanged NAME               it has to be as it was then, times included
+//
+// `UPDATE_GOLDEN=1 go test ./cmd -run TestScript` rewrites the golden text.
+func TestScript(t *testing.T) {
+	var states sync.Map // scripts run at the same time
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../testdata/script",
+		UpdateScripts:       os.Getenv("UPDATE_GOLDEN") != "",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("LANG", "C")
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else every hacky takes a second more with -race
+			e.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"masked": func(ts *testscript.TestScript, _ bool, args []string) { rewrite(ts, args, mask) },
+			"sorted": func(ts *testscript.TestScript, _ bool, args []string) { rewrite(ts, args, sortLines) },
+			"events": events,
+			"snapshot": func(ts *testscript.TestScript, _ bool, args []string) {
+				states.Store(ts.Name()+" "+args[0], snapshot(t, ts.Getenv("WORK")))
+			},
+			"unchanged": func(ts *testscript.TestScript, _ bool, args []string) {
+				then, _ := states.Load(ts.Name() + " " + args[0])
+				if now := snapshot(t, ts.Getenv("WORK")); now != then {
+					ts.Fatalf("something was written.\nbefore:\n%s\nafter:\n%s", then, now)
+				}
+			},
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	both := ts.ReadFile("stdout") + ts.ReadFile("stderr")
+	ts.Logf("[stdout]\n%s[stderr]\n%s", clip(ts.ReadFile("stdout")), clip(ts.ReadFile("stderr")))
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+	if strings.Contains(both, "goroutine ") || strings.Contains(both, "panic") {
+		ts.Fatalf("a stack trace")
+	}
+}
+
+func rewrite(ts *testscript.TestScript, args []string, change func(string) string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: FILE OUT")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(change(ts.ReadFile(args[0]))), 0o644))
+}
+
+var masks = []struct {
+	find *regexp.Regexp
+	put  string
+}{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`), "TIMESTAMP"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d `), "DATE "},
+	{regexp.MustCompile(`\d{8}T\d{6}Z-[0-9a-f]{8}`), "RUNID"},
+	{regexp.MustCompile(`\b\d\d:\d\d:\d\d\b`), "HH:MM:SS"},
+	{regexp.MustCompile(`\b(\d+m)?\d+(\.\d+)?(ms|s)\b`), "DUR"},
+	{regexp.MustCompile(`"(durationMs|delayMs)":\d+`), `"$1":N`},
+	{regexp.MustCompile(`"base": "[0-9a-f]{64}"`), `"base": "SHA256"`},
+	{regexp.MustCompile(`process \d+`), "process PID"},
+}
+
+func mask(s string) string {
+	for _, m := range masks {
+		s = m.find.ReplaceAllString(s, m.put)
+	}
+	return s
+}
+
+func sortLines(s string) string {
+	lines := strings.SplitAfter(s, "\n")
+	sort.Strings(lines)
+	return strings.Join(lines, "")
+}
+
+func events(ts *testscript.TestScript, _ bool, keys []string) {
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		var event map[string]any
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			ts.Fatalf("%v in %s", err, line)
+		}
+		for _, k := range keys {
+			if _, ok := event[k]; !ok {
+				ts.Fatalf("no %q in %s", k, line)
+			}
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hacky-run/hacky/internal/agent"
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/engine"
+	"github.com/hacky-run/hacky/internal/retry"
+)
+
+// randomBacklog is up to four tasks of up to five subtasks each, which wait
+// for earlier subtasks and tasks. Their ids differ in the last segment, too.
+func randomBacklog(t *testing.T, r *rand.Rand) *backlog.Backlog {
+	var b strings.Builder
+	b.WriteString(`{"backlog":[{"id":"P1","type":"Phase","title":"t","status":"Planned","milestones":[` +
+		`{"id":"P1.M1","type":"Milestone","title":"t","status":"Planned","tasks":[`)
+	var before, tasks []string
+	n := 0
+	for task := range 1 + r.IntN(4) {
+		if task > 0 {
+			b.WriteByte(',')
+		}
+		id := fmt.Sprintf("P1.M1.T%d", task+1)
+		fmt.Fprintf(&b, `{"id":%q,"type":"Task","title":"t","status":"Planned","subtasks":[`, id)
+		for s := range r.IntN(6) {
+			if s > 0 {
+				b.WriteByte(',')
+			}
+			n++
+			own := fmt.Sprintf("%s.S%d", id, n)
+			var deps []string
+			for range r.IntN(3) {
+				if all := append(before, tasks...); len(all) > 0 {
+					deps = append(deps, fmt.Sprintf("%q", all[r.IntN(len(all))]))
+				}
+			}
+			more := ""
+			if r.IntN(4) == 0 {
+				more = fmt.Sprintf(`,"retries":%d`, r.IntN(4))
+			}
+			fmt.Fprintf(&b, `{"id":%q,"type":"Subtask","title":"t","status":"Planned","dependencies":[%s]%s}`, own, strings.Join(deps, ","), more)
+			before = append(before, own)
+		}
+		b.WriteString("]}")
+		tasks = append(tasks, id)
+	}
+	b.WriteString("]}]}]}")
+	return parse(t, b.String())
+}
+
+// randomWorld is anything that can happen. Times are few, so that much
+// happens in the same instant.
+func randomWorld(t *testing.T, r *rand.Rand) *world {
+	opts := Options{Parallelism: 1 + r.IntN(8), NoRetry: r.IntN(8) == 0, FailFast: r.IntN(8) == 0,
+		Retry: retry.Policy{Retries: r.IntN(4), Base: time.Second, Max: 4 * time.Second}}
+	if r.IntN(4) == 0 {
+		opts.MaxTasks = 1 + r.IntN(10)
+	}
+	if r.IntN(4) == 0 {
+		opts.MaxFailures = 1 + r.IntN(3)
+	}
+	if r.IntN(4) == 0 {
+		opts.MaxDuration = time.Duration(r.IntN(10)) * time.Second
+	}
+	w := newWorld(randomBacklog(t, r), opts)
+	w.lasts, w.acks, w.classes = map[string]time.Duration{}, map[string]time.Duration{}, map[string][]agent.Class{}
+	w.refused, w.statuses = map[string]error{}, map[string]backlog.Status{}
+	good := 1 + r.IntN(20)
+	for i := range w.b.Items {
+		id := w.short(int32(i))
+		w.lasts[id] = time.Duration(r.IntN(4)) * time.Second
+		if r.IntN(2) == 0 {
+			w.acks[id] = time.Duration(r.IntN(4)) * time.Second
+		}
+		for range 1 + r.IntN(4) {
+			w.classes[id] = append(w.classes[id], []agent.Class{agent.Transient, agent.Permanent, agent.OK}[min(r.IntN(1+good), 2)])
+		}
+		if r.IntN(60) == 0 {
+			w.refused[id] = errDisk
+		}
+		if r.IntN(20) == 0 {
+			w.statuses[id] = backlog.Obsolete
+		}
+	}
+	if r.IntN(3) == 0 {
+		w.stages = []string{"research", "implement"}
+	}
+	return w
+}
+
+// TestSimulation: whatever happens, a run ends (synctest reports a deadlock)
+// and keeps its promises.
+func TestSimulation(t *testing.T) {
+	for seed := range uint64(4000) {
+		func() {
+			defer func() {
+				if t.Failed() {
+					t.Logf("seed %d", seed)
+				}
+			}()
+			synctest.Test(t, func(t *testing.T) { simulate(t, rand.New(rand.NewPCG(seed, 1))) })
+		}()
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func simulate(t *testing.T, r *rand.Rand) {
+	w := randomWorld(t, r)
+	ctx, stop := context.WithCancelCause(t.Context())
+	defer stop(nil)
+	const never = time.Hour
+	drained := never
+	if r.IntN(3) == 0 {
+		drained = time.Duration(r.IntN(12)) * time.Second / 2
+		if drained == 0 {
+			w.e.Drain(errUser)
+		}
+		w.at(drained, func() { w.e.Drain(errUser) })
+	}
+	if r.IntN(4) == 0 {
+		stopped := time.Duration(r.IntN(16)) * time.Second / 2
+		w.at(stopped, func() { stop(errUser) })
+		drained = min(drained, stopped)
+	}
+	out := w.e.Run(ctx)
+	ended := time.Since(w.begin)
+	count := len(w.events)
+	time.Sleep(never)
+	synctest.Wait()
+	if len(w.events) != count {
+		t.Errorf("after the end came %d more events", len(w.events)-count)
+	}
+	if ended < drained && out.Drained != nil && out.Drained != errDisk {
+		t.Errorf("drained for %v", out.Drained)
+	}
+	if drained < ended && out.Drained == nil {
+		t.Errorf("was drained at %v, and does not say so", drained)
+	}
+	for _, s := range w.early {
+		t.Error(s)
+	}
+	if w.peak > w.opts.Parallelism {
+		t.Errorf("%d ran at once, parallelism is %d", w.peak, w.opts.Parallelism)
+	}
+	checkEvents(t, w, out, drained)
+	checkOutcome(t, w, out)
+	if t.Failed() {
+		t.Logf("options %+v\n%s\n%s", w.opts, w.trace(), w.summary(out))
+	}
+}
+
+// checkEvents: for every subtask they come in the promised order, none is
+// started after a limit or a drain, and delays are kept.
+func checkEvents(t *testing.T, w *world, out engine.Outcome, drained time.Duration) {
+	started, failed := 0, 0
+	last := map[int32]engine.Event{}
+	for _, ev := range w.events {
+		at, before := ev.Time.Sub(w.begin), last[ev.Item]
+		ok := false
+		switch ev.Type {
+		case engine.SubtaskStarted:
+			switch {
+			case before.Type == engine.SubtaskRetrying:
+				ok = !ev.Time.Before(before.Time.Add(before.Delay)) && ev.Attempt == before.Attempt+1
+			default:
+				ok = before.Type == "" && ev.Attempt == 1
+				started++
+				if limit := w.opts.MaxDuration; limit > 0 && at > limit {
+					t.Errorf("%s is started at %v, after the limit", ev.ID, at)
+				}
+			}
+			if at > drained {
+				t.Errorf("%s is started at %v, after the drain", ev.ID, at)
+			}
+		case engine.SubtaskStage:
+			ok = before.Type == engine.SubtaskStarted && ev.Attempt == before.Attempt
+		case engine.SubtaskRetrying:
+			ok = (before.Type == engine.SubtaskStarted || before.Type == engine.SubtaskStage) && ev.Retry == ev.Attempt &&
+				ev.Retry <= ev.Retries && !w.opts.NoRetry && ev.Result.Class == agent.Transient
+		case engine.SubtaskFinished:
+			ok = (before.Type == engine.SubtaskStarted || before.Type == engine.SubtaskStage) && ev.Attempt == before.Attempt &&
+				(ev.Status == backlog.Complete) == (ev.Result.Class == agent.OK)
+			if ev.Status == backlog.Failed {
+				failed++
+			}
+		case engine.SubtaskStopped:
+			ok = before.Type != "" && before.Type != engine.SubtaskFinished && before.Type != engine.SubtaskStopped &&
+				ev.Status == backlog.Planned && out.Drained != nil
+		case engine.SubtaskSkipped:
+			ok = before.Type == "" && ev.Status == backlog.Obsolete
+		}
+		if !ok {
+			t.Errorf("%s %s at %v comes after %q", ev.ID, ev.Type, at, before.Type)
+		}
+		last[ev.Item] = ev
+	}
+	if w.opts.MaxTasks > 0 && started > w.opts.MaxTasks || started != out.Started {
+		t.Errorf("%d were started, the outcome says %d", started, out.Started)
+	}
+	for _, ev := range last {
+		if ev.Type != engine.SubtaskFinished && ev.Type != engine.SubtaskStopped && ev.Type != engine.SubtaskSkipped {
+			t.Errorf("the last of %s is %s %s", ev.ID, ev.Type, ev.Status)
+		}
+	}
+}
+
+// checkOutcome: every subtask is accounted for exactly once.
+func checkOutcome(t *testing.T, w *world, out engine.Outcome) {
+	ends := map[int32]string{}
+	note := func(i int32, what string) {
+		if ends[i] != "" {
+			t.Errorf("%s is %s and %s", w.b.Items[i].ID, ends[i], what)
+		}
+		ends[i] = what
+	}
+	completed := 0
+	for _, ev := range w.events {
+		refused := w.refused[w.short(ev.Item)] != nil
+		switch {
+		case ev.Type == engine.SubtaskSkipped:
+			note(ev.Item, "skipped")
+		case ev.Type == engine.SubtaskFinished && ev.Status == backlog.Complete && !refused:
+			note(ev.Item, "complete")
+			completed++
+		}
+	}
+	for _, f := range out.Failed {
+		note(f.Item, "failed")
+	}
+	for _, bl := range out.Blocked {
+		note(bl.Item, "blocked")
+		if ends[bl.By] != "failed" {
+			t.Errorf("%s is blocked by %s, which is %q", w.b.Items[bl.Item].ID, w.b.Items[bl.By].ID, ends[bl.By])
+		}
+	}
+	for _, i := range out.Left {
+		note(i, "left")
+	}
+	for i := range w.b.Items {
+		if w.b.Items[i].Kind == backlog.Subtask && ends[int32(i)] == "" {
+			t.Errorf("%s is not accounted for", w.b.Items[i].ID)
+		}
+	}
+	if completed != out.Completed {
+		t.Errorf("%d are complete, the outcome says %d", completed, out.Completed)
+	}
+	if len(out.Left) > 0 && out.Drained == nil && out.Limit == "" {
+		t.Error("something is left, and no reason is given")
+	}
+	if len(out.Left) == 0 && out.Limit != "" {
+		t.Errorf("nothing is left, and the limit is %s", out.Limit)
+	}
+}
