@@ -88,7 +88,8 @@ func TestImmutableFile(t *testing.T) {
 	done(t, dir)
 }
 
-// A limit on the size of files is an error of the write, not the end of hacky.
+// A limit on the size of files is an error of the write, not the end of hacky:
+// the Go runtime takes SIGXFSZ and does nothing.
 func TestFileSizeLimit(t *testing.T) {
 	dir := session(t, oneTask(subtask{run: `["true"]`, more: `,"more":"` + strings.Repeat("x", 4000) + `"`}, subtask{run: `["true"]`, deps: `["P1.M1.T1.S1"]`}))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -115,10 +115,6 @@ func recoveryOf(t *testing.T, dir string) recovery {
 	return f
 }
 
-func two() string {
-	return oneTask(subtask{run: `["true"]`}, subtask{run: `["true"]`, deps: `["P1.M1.T1.S1"]`})
-}
-
 const renames = "rename,renameat,renameat2"
 
 // done checks that a session came to its end and nothing is left behind.

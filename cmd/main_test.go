@@ -174,6 +174,11 @@ func oneTask(subtasks ...subtask) string {
 	return b.String()
 }
 
+// two subtasks, the second of which waits for the first.
+func two() string {
+	return oneTask(subtask{run: `["true"]`}, subtask{run: `["true"]`, deps: `["P1.M1.T1.S1"]`})
+}
+
 // session makes a directory with a backlog.
 func session(t *testing.T, backlog string) string {
 	t.Helper()

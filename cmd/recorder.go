@@ -20,6 +20,7 @@ type recorder struct {
 }
 
 func (r *recorder) Status(item int32) backlog.Status {
+	r.s.Refresh()
 	st, ok := r.s.Status(r.b.Items[item].ID)
 	if !ok { // removed from the file meanwhile: nobody wants it run any more
 		return backlog.Obsolete

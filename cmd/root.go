@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -30,10 +28,6 @@ type app struct {
 
 // Main runs hacky with these arguments and returns the exit code.
 func Main(args []string) int {
-	// Over a file size limit (ulimit -f) a write shall fail, which is handled,
-	// instead of killing the process. Ignoring the signal would be inherited by
-	// every command; nobody needs to read the channel.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ)
 	a := &app{stdout: os.Stdout, stderr: os.Stderr, env: config.ProcessEnv()}
 	root := a.root()
 	root.SetArgs(args)

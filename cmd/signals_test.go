@@ -48,7 +48,8 @@ func start(t *testing.T, dir string, args ...string) *running {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	r := &running{Cmd: command(ctx, t, dir, append([]string{"run"}, args...)...), t: t, dir: dir}
-	r.marker = "HACKY_TEST_MARKER=" + filepath.Base(dir) + t.Name()
+	r.marker = "HACKY_TEST_MARKER=" + dir // of this test only
+	t.Cleanup(r.endAll)
 	r.Env = append(r.Env, r.marker)
 	r.Stdout, r.Stderr = &r.stdout, &r.stderr
 	if err := r.Start(); err != nil {
@@ -106,11 +107,17 @@ func (r *running) processes() map[int]string {
 	return found
 }
 
-// nothingLeft fails if a process of the run still lives, and ends it.
+// nothingLeft fails if a process of the run still lives.
 func (r *running) nothingLeft() {
 	r.t.Helper()
 	for pid, cmdline := range r.processes() {
 		r.t.Errorf("a process was left behind: %d %q", pid, cmdline)
+	}
+}
+
+// endAll ends what a failed test leaves behind.
+func (r *running) endAll() {
+	for pid := range r.processes() {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // it may be ending
 	}
 }

@@ -50,7 +50,8 @@ func inTerminal(t *testing.T, dir string, args ...string) (r *running, master *o
 	master, slave := terminal(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	r = &running{Cmd: command(ctx, t, dir, args...), t: t, dir: dir, marker: "HACKY_TEST_MARKER=" + t.Name()}
+	r = &running{Cmd: command(ctx, t, dir, args...), t: t, dir: dir, marker: "HACKY_TEST_MARKER=" + dir}
+	t.Cleanup(r.endAll)
 	r.Env = append(r.Env, r.marker, "HACKY_LOG_FORMAT=auto")
 	r.Stdin, r.Stdout, r.Stderr = slave, slave, slave
 	r.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}

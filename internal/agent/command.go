@@ -141,20 +141,7 @@ func (a *attempt) wait(ctx context.Context, x *execution) ended {
 	if err != nil {
 		return startError(x.argv[0], err)
 	}
-	// Not os.StartProcess: its files would be registered with the poller, and
-	// its process waited for by a descriptor of its own; see follow.
-	attr := syscall.SysProcAttr{Setsid: true}
-	pidfd := wantPidfd(&attr)
-	dir := x.dir
-	if dir == a.here { // saves a call for every command
-		dir = ""
-	}
-	pid, _, err := syscall.StartProcess(x.program, x.argv, &syscall.ProcAttr{
-		Dir:   dir,
-		Env:   x.env,
-		Files: []uintptr{x.stdin.Fd(), uintptr(out.child), uintptr(out.child)},
-		Sys:   &attr,
-	})
+	k, pidfd, err := a.start(x, out)
 	if err != nil {
 		out.close()
 		if derr := x.checkDir(); derr != nil { // fork and exec report it as if it were the program
@@ -162,8 +149,7 @@ func (a *attempt) wait(ctx context.Context, x *execution) ended {
 		}
 		return startError(x.argv[0], err)
 	}
-	k := &killer{group: pid, grace: a.grace}
-	a.enter(k)
+	pid := k.group
 	defer a.leave(k)
 	stop := context.AfterFunc(ctx, func() { k.kill(errInterrupted) })
 	if x.timeout > 0 {
@@ -192,6 +178,33 @@ func (a *attempt) wait(ctx context.Context, x *execution) ended {
 	return judge(status, why)
 }
 
+// start starts a command and enters it among those that Kill ends.
+//
+// Not os.StartProcess: its files would be registered with the poller, and its
+// process waited for by a descriptor of its own; see follow.
+func (a *attempt) start(x *execution, out *output) (k *killer, pidfd *int, err error) {
+	a.starting.RLock()
+	defer a.starting.RUnlock()
+	attr := syscall.SysProcAttr{Setsid: true}
+	pidfd = wantPidfd(&attr)
+	dir := x.dir
+	if dir == a.here { // saves a call for every command
+		dir = ""
+	}
+	pid, _, err := syscall.StartProcess(x.program, x.argv, &syscall.ProcAttr{
+		Dir:   dir,
+		Env:   x.env,
+		Files: []uintptr{x.stdin.Fd(), uintptr(out.child), uintptr(out.child)},
+		Sys:   &attr,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	k = &killer{group: pid, grace: a.grace}
+	a.enter(k)
+	return k, pidfd, nil
+}
+
 // wait4 waits for a process, which it reaps.
 func wait4(pid int) (status syscall.WaitStatus, err error) {
 	for {
@@ -200,6 +213,18 @@ func wait4(pid int) (status syscall.WaitStatus, err error) {
 			return status, err
 		}
 	}
+}
+
+// followByReading is follow with a goroutine that reads.
+func followByReading(pid int, out *output) (syscall.WaitStatus, error) {
+	out.readOn()
+	status, err := wait4(pid)
+	select { // usually the output ends with the process
+	case <-out.done:
+		out.file = nil
+	case <-time.After(drain):
+	}
+	return status, err
 }
 
 // judge turns the way a process ended into a class.

@@ -27,8 +27,7 @@ func wantPidfd(attr *syscall.SysProcAttr) *int {
 // of the process, and not before for the end of its output.
 func follow(pid int, pidfd *int, out *output) (syscall.WaitStatus, error) {
 	if *pidfd < 0 {
-		out.readOn()
-		return wait4(pid)
+		return followByReading(pid, out)
 	}
 	defer syscall.Close(*pidfd) //nolint:errcheck // only polled
 	fds := []unix.PollFd{
@@ -40,8 +39,7 @@ func follow(pid int, pidfd *int, out *output) (syscall.WaitStatus, error) {
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
-			out.readOn()
-			return wait4(pid)
+			return followByReading(pid, out)
 		case fds[1].Revents != 0:
 			out.closeChild()
 			out.read(true)
@@ -55,14 +53,16 @@ func follow(pid int, pidfd *int, out *output) (syscall.WaitStatus, error) {
 	}
 }
 
-// read takes what is there: some of it, or all.
+// read takes what is there: some of it, or all that a pipe can hold. More than
+// that comes from somebody who is still printing, perhaps for ever.
 func (o *output) read(all bool) {
 	buf := o.buffer()
 	defer o.buffers.Put(buf)
-	for {
+	for left := bufferSize; left > 0; {
 		n, err := syscall.Read(o.fd, *buf)
 		switch {
 		case n > 0:
+			left -= n
 			o.take((*buf)[:n])
 			if !all {
 				return

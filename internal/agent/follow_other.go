@@ -2,10 +2,7 @@
 
 package agent
 
-import (
-	"syscall"
-	"time"
-)
+import "syscall"
 
 func pipe(fds []int) error {
 	syscall.ForkLock.RLock()
@@ -23,12 +20,5 @@ func wantPidfd(*syscall.SysProcAttr) *int { return nil }
 // follow moves the output of a process into its log until the process ends,
 // and reaps it.
 func follow(pid int, _ *int, out *output) (syscall.WaitStatus, error) {
-	out.readOn()
-	status, err := wait4(pid)
-	select { // usually the output ends with the process
-	case <-out.done:
-		out.file = nil
-	case <-time.After(drain):
-	}
-	return status, err
+	return followByReading(pid, out)
 }

@@ -52,9 +52,9 @@ var background = []struct {
 	{"a grandchild", `(sh -c 'echo $$ > pid; exec sleep 60' &) ; while ! test -s pid; do sleep 0.01; done`, 1, false},
 	{"a child that ignores SIGTERM", `(trap '' TERM; exec sleep 60) & echo $! > pid`, 1, false},
 	{"a child that ignores SIGHUP", `nohup sleep 60 & echo $! > pid`, 1, false},
-	{"a child that prints for ever", `yes & echo $! > pid`, 1, false},
+	{"a child that prints for ever", `cat /dev/zero & echo $! > pid`, 1, false},
 	{"a daemon with the pipe", `setsid sh -c 'echo $$ > pid; exec sleep 60' & while ! test -s pid; do sleep 0.01; done`, 0, true},
-	{"a daemon that prints for ever", `setsid sh -c 'echo $$ > pid; trap "" PIPE; while :; do echo x; done 2>/dev/null' & while ! test -s pid; do sleep 0.01; done`, 0, true},
+	{"a daemon that prints for ever", `setsid sh -c 'echo $$ > pid; while :; do echo x; sleep 0.01; done' & while ! test -s pid; do sleep 0.01; done`, 0, true},
 }
 
 func TestWhatACommandLeavesBehind(t *testing.T) {
@@ -75,7 +75,9 @@ func TestWhatACommandLeavesBehind(t *testing.T) {
 				t.Fatal("the command did not leave a process")
 			}
 			endLater(t, pid)
-			if alive(pid) != c.daemon {
+			if c.name == "a daemon that prints for ever" { // nobody reads it: SIGPIPE
+				await(t, "end of the daemon", func() bool { return !alive(pid) })
+			} else if alive(pid) != c.daemon {
 				t.Errorf("the process is alive: %v", alive(pid))
 			}
 			if c.name != "a child that prints for ever" && c.name != "a daemon that prints for ever" && p.log(RunStage) != "begin\nend\n" {
@@ -110,6 +112,36 @@ func TestTimeoutEndsTheGroup(t *testing.T) {
 	expectResult(t, p.execute(), Transient, -1, "timed out after 300ms")
 	if pid := pidIn(p.dir + "/pid"); pid == 0 || alive(pid) {
 		t.Errorf("process %d is still there", pid)
+	}
+}
+
+// It is not enough to ask the shell, which waits for what it started.
+func TestSIGTERMGoesToTheGroup(t *testing.T) {
+	t.Parallel()
+	p := setUp(t, Recipe{Timeout: 200 * time.Millisecond}, shell(`trap 'exit 4' TERM; sleep 60`))
+	p.r.grace = 5 * time.Second
+	expectResult(t, p.execute(), Transient, 4, "timed out after 200ms")
+}
+
+func TestKillReachesWhatEarlierCommandsLeft(t *testing.T) {
+	t.Parallel()
+	gate := backlog.Gate{Level: 1, Run: backlog.Command{Shell: `touch ready; while :; do sleep 0.01; done`}}
+	p := setUp(t, Recipe{Gates: []backlog.Gate{gate}}, shell(`(trap '' TERM; exec sleep 60) & echo $! > pid`))
+	p.r.grace = time.Hour
+	done := make(chan Result)
+	go func() { done <- p.execute() }()
+	await(t, "gate", func() bool { _, err := os.Stat(p.dir + "/ready"); return err == nil })
+	pid := pidIn(p.dir + "/pid")
+	endLater(t, pid)
+	p.r.Kill()
+	select {
+	case res := <-done:
+		expectResult(t, res, Interrupted, -1, "stopped with the run")
+	case <-time.After(8 * time.Second):
+		t.Fatal("it goes on after Kill")
+	}
+	if alive(pid) {
+		t.Error("the process is still there")
 	}
 }
 

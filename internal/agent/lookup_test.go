@@ -149,6 +149,20 @@ func TestExit127IsNotRepeated(t *testing.T) {
 	}
 }
 
+func TestAProgramThatRemovesItselfIsNotRepeated(t *testing.T) {
+	one, two := t.TempDir(), t.TempDir()
+	p := setUpBacklog(t, Recipe{}, frame("", argv("prog")), []string{"PATH=" + one + ":" + two + ":" + os.Getenv("PATH")})
+	for dir, text := range map[string]string{one: "#!/bin/sh\nrm \"$0\"; echo once; exit 127\n", two: script("twice")} {
+		if err := os.WriteFile(dir+"/prog", []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expectResult(t, p.execute(), Permanent, 127, "exit 127")
+	if got := p.log(RunStage); got != "once\n" {
+		t.Errorf("it printed %q", got)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	p := setUp(t, Recipe{}, `"story_points":1`)
 	if err := p.r.Check(lookupItem(p, 1)); err == nil || !strings.Contains(err.Error(), `P1.M1.T1.S1 has no "run", and no stages are configured`) {

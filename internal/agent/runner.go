@@ -65,6 +65,7 @@ type Runner struct {
 	grace   time.Duration // Grace, but for tests
 	stages  []stageTemplates
 
+	starting sync.RWMutex // held for reading from the start of a process until it is entered
 	buffers  sync.Pool
 	mu       sync.Mutex
 	programs map[[2]string]string // PATH and name -> file
@@ -116,6 +117,8 @@ func (r *Runner) Close() error { return errors.Join(r.root.Close(), r.null.Close
 // Kill ends everything at once, with SIGKILL, and lets nothing start any more:
 // for a user who does not want to wait. What it ends is Interrupted.
 func (r *Runner) Kill() {
+	r.starting.Lock() // what is just being started is entered first, and ended
+	defer r.starting.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.killed = true

@@ -233,6 +233,11 @@ type Identity struct {
 	mtimeNano int64
 }
 
+// String is the identity as text; equal identities have equal texts.
+func (id Identity) String() string {
+	return fmt.Sprintf("%d:%d:%d:%d", id.dev, id.ino, id.size, id.mtimeNano)
+}
+
 // IdentityOf is the identity of the file that info describes.
 func IdentityOf(info fs.FileInfo) Identity {
 	id := Identity{size: info.Size(), mtimeNano: info.ModTime().UnixNano()}

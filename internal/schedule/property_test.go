@@ -217,9 +217,9 @@ func compare(t *testing.T, c choices) {
 			continue
 		}
 		if c.IntN(8) == 0 { // somebody else completes one, whatever it is here
-			any := m.subtasks(func(i int32) bool { return !m.done[i] && !m.running[i] })
-			if len(any) > 0 {
-				m.complete(t, p, any[c.IntN(len(any))])
+			open := m.subtasks(func(i int32) bool { return !m.done[i] && !m.running[i] })
+			if len(open) > 0 {
+				m.complete(t, p, open[c.IntN(len(open))])
 				continue
 			}
 		}

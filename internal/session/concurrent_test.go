@@ -16,6 +16,7 @@ import (
 // rename or in place, while updates are flushed one by one. At the end every
 // update and the last edit are there.
 func TestEditorInALoop(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		inPlace bool
@@ -28,6 +29,7 @@ func TestEditorInALoop(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // it waits for fsync
 			l := home(t, sample(planned(tt.updates)...))
 			o := options(nil, nil)
 			o.Retry.Base, o.Retry.Retries = time.Millisecond, 10 // a half-written file is in order soon
@@ -106,6 +108,7 @@ func resave(path, title string, inPlace bool) error {
 
 // TestTwoSessions flush into the same directory at once.
 func TestTwoSessions(t *testing.T) {
+	t.Parallel() // it waits for fsync
 	const each = 60
 	l := home(t, sample(planned(2*each)...))
 	var both sync.WaitGroup

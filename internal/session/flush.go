@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -73,10 +74,7 @@ func (s *Session) flushLoop() {
 		if s.Dirty() {
 			took, err := s.flush(context.Background())
 			if err != nil {
-				if s.opts.Failed != nil {
-					s.opts.Failed(err)
-				}
-				return
+				return // opts.Failed has been told
 			}
 			pause := time.Duration(float64(took) * (1 - flushShare) / flushShare)
 			rest = time.Now().Add(pause)
@@ -123,6 +121,9 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 		return took, nil //nolint:nilerr // there is nothing that could be lost
 	}
 	s.failure = &FlushError{Err: err, Attempts: attempts, Backlog: s.loc.Path()}
+	if s.opts.Failed != nil { // before the saving, which may take its time
+		s.opts.Failed(s.failure)
+	}
 	return took, s.preserveLocked()
 }
 
@@ -162,16 +163,17 @@ func (s *Session) write(ctx context.Context) error {
 	if err := s.attempts.flush(); err != nil {
 		s.log.Warn().Err(err).Msg("cannot keep the evidence of attempts")
 	}
-	unlock, err := s.lockWrite(ctx)
+	lock, unlock, err := s.lockWrite(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	for start := time.Now(); ; {
+		s.hackys = readNote(lock)
 		if err := s.refresh(); err != nil {
 			return err
 		}
-		err := s.replace()
+		err := s.replace(lock)
 		// Whoever saved while we wrote gets merged, and we write once more. Who
 		// never stops saving must not hold us for ever.
 		if !errors.Is(err, fsutil.ErrChanged) || time.Since(start) > mergePatience {
@@ -181,9 +183,59 @@ func (s *Session) write(ctx context.Context) error {
 	}
 }
 
+// The write lock's file holds the identity of the tasks.json that hacky wrote
+// last. A reader of the file that finds this very one knows that whoever wrote
+// it had merged it before, and meant what it says.
+
+func readNote(lock fsutil.File) string {
+	buf := make([]byte, 200)
+	n, _ := lock.Read(buf) // none is as good as an empty one
+	return string(buf[:n])
+}
+
+// leaveNote is for others to read; without it they take our file for an
+// editor's, which is safe.
+func (s *Session) leaveNote(lock fsutil.File) {
+	err := lock.Truncate(0)
+	if err == nil {
+		_, err = lock.WriteAt([]byte(s.doc.identity.String()), 0)
+	}
+	if err != nil {
+		s.log.Debug().Err(err).Msg("cannot note in the write lock what was written")
+	}
+}
+
 // mergePatience is how long one attempt merges again and again what others save
 // while it writes.
 const mergePatience = 5 * time.Second
+
+// Refresh takes over what another program saved, unless a flush is under way,
+// which does so itself. A file that cannot be read now is left to the flush.
+func (s *Session) Refresh() {
+	if !s.flushing.TryLock() {
+		return
+	}
+	defer s.flushing.Unlock()
+	info, err := s.fs.Stat(s.path)
+	if err == nil && fsutil.IdentityOf(info) == s.doc.identity {
+		return
+	}
+	s.hackys = s.note()
+	if err := s.refresh(); err != nil {
+		s.log.Debug().Err(err).Msg("cannot look what another program saved")
+	}
+}
+
+// note reads the write lock's file without the lock: whoever has it leaves a
+// note only after tasks.json is in place, so a note that matches is true.
+func (s *Session) note() string {
+	f, err := s.fs.OpenFile(s.hidden("write.lock"), os.O_RDONLY, 0)
+	if err != nil {
+		return ""
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	return readNote(f)
+}
 
 // refresh merges the file if it is not the one that was last read or written.
 func (s *Session) refresh() error {
@@ -197,8 +249,8 @@ func (s *Session) refresh() error {
 	return s.mergeFile()
 }
 
-// replace puts the batch into the file.
-func (s *Session) replace() error {
+// replace puts the batch into the file. lock is the write lock's file.
+func (s *Session) replace(lock fsutil.File) error {
 	s.mu.Lock()
 	doc := s.doc
 	sent := maps.Clone(s.batch)
@@ -224,6 +276,7 @@ func (s *Session) replace() error {
 	}
 	s.rewrite = false
 	s.flushed(sent, target, fsutil.IdentityOf(info))
+	s.leaveNote(lock)
 	return nil
 }
 

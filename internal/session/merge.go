@@ -29,7 +29,8 @@ func (s *Session) mergeFile() error {
 //   - the same status: there is nothing to decide;
 //   - theirs is Complete: it stays;
 //   - theirs is one that the file had before, under our eyes: their program
-//     had read the file earlier and saved an old status with it. Ours stays;
+//     had read the file earlier and saved an old status with it. Ours stays,
+//     unless it was a hacky that saved: that merges before it writes;
 //   - else the later change wins. When they made theirs is not known better
 //     than by the time of the file.
 //
@@ -43,6 +44,7 @@ func (s *Session) merge(f foreign) error {
 	defer s.mu.Unlock()
 	old := s.doc
 	doc := newDocument(b, f.info)
+	meant := doc.identity.String() == s.hackys // written by a hacky, not by who had read it earlier
 	for i := range b.Items {
 		it := &b.Items[i]
 		was, known := old.b.Lookup(it.ID)
@@ -53,7 +55,11 @@ func (s *Session) merge(f foreign) error {
 		if it.Kind != backlog.Subtask || it.Status == old.disk[was] {
 			continue
 		}
-		s.decide(it, old.seen[was], f.info)
+		seen := old.seen[was]
+		if meant {
+			seen = 0
+		}
+		s.decide(it, seen, f.info)
 	}
 	for id, u := range s.batch {
 		if _, ok := b.Lookup(id); !ok {

@@ -251,3 +251,25 @@ func TestFileThatIsGone(t *testing.T) {
 		t.Errorf("%v; recovery %q", failed, waiting(recovery(t, l)))
 	}
 }
+
+// A status that was set with hacky while a run goes on is meant, even if the
+// item had it before; only an editor that saves what it had read is not.
+func TestMergeBelievesHacky(t *testing.T) {
+	t.Parallel()
+	l := home(t, sample(planned(3)...))
+	var log logged
+	run := open(t, l, options(nil, &log))
+	apply(t, run, backlog.Complete, 1)
+	flush(t, run)
+	set := open(t, l, options(nil, &log))
+	apply(t, set, backlog.Planned, 1)
+	closeSession(t, set)
+	run.Refresh()
+	if st, _ := run.Status(sub(1)); st != backlog.Planned {
+		t.Errorf("the run takes it for %s", st)
+	}
+	closeSession(t, run)
+	if b, err := Read(l); err != nil || b.Items[3].Status != backlog.Planned {
+		t.Errorf("what was set is undone: %v", err)
+	}
+}

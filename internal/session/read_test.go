@@ -93,6 +93,9 @@ func TestReadRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), l.Path()) {
 				t.Fatalf("Read: %v\nwant the path and %q", err, tt.want)
 			}
+			if strings.HasPrefix(tt.name, "200 MB") { // once is slow enough
+				return
+			}
 			if _, err := Open(l, Options{}); err == nil {
 				t.Fatal("Open accepts it")
 			}

@@ -150,7 +150,7 @@ func (s *Session) copyRecovery(path string) (err error) {
 // leaveConflicts removes the recovery file, or writes one that holds only the
 // conflicts. Under the write lock: a failing flush may be adding to it.
 func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) error {
-	unlock, err := s.lockWrite(context.Background())
+	_, unlock, err := s.lockWrite(context.Background())
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (d *document) with(changes []Update) []backlog.Status {
 
 // writeRecovery adds our updates to what waits already.
 func (s *Session) writeRecovery(doc document, ours []Update, target []backlog.Status, failure *FlushError) error {
-	if unlock, err := s.lockWrite(context.Background()); err == nil {
+	if _, unlock, err := s.lockWrite(context.Background()); err == nil {
 		defer unlock()
 	} // else: on a disk in this state, better without the lock than not at all
 	path := s.loc.RecoveryPath()

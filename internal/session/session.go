@@ -44,8 +44,8 @@ type Options struct {
 	// is Open's.
 	Check func(*backlog.Backlog) error
 
-	// Failed, if not nil, is called once, from another goroutine, when a flush
-	// in the background has failed for good.
+	// Failed, if not nil, is called once when a flush has failed for good, maybe
+	// from another goroutine, before the updates are put into the recovery file.
 	Failed func(error)
 }
 
@@ -59,6 +59,7 @@ type Session struct {
 
 	releaseRun func() error
 	flushing   sync.Mutex // one flush at a time
+	hackys     string     // identity of the tasks.json that some hacky wrote last; guarded by flushing
 	rewrite    bool       // the file has to be written though it says what it should
 
 	mu       sync.Mutex
@@ -236,7 +237,7 @@ func (s *Session) holder(name string) string {
 
 // sweep removes temp files of processes that died while they wrote.
 func (s *Session) sweep() error {
-	unlock, err := s.lockWrite(context.Background())
+	_, unlock, err := s.lockWrite(context.Background())
 	if err != nil {
 		return err
 	}
@@ -258,27 +259,27 @@ func (s *Session) sweep() error {
 const lockPatience = time.Minute
 
 // lockWrite takes the lock under which tasks.json is read again and replaced.
-func (s *Session) lockWrite(ctx context.Context) (unlock func(), err error) {
+func (s *Session) lockWrite(ctx context.Context) (lock fsutil.File, unlock func(), err error) {
 	name := s.hidden("write.lock")
 	pause := time.Millisecond
 	for start := time.Now(); ; {
-		_, release, err := s.fs.TryLock(name)
+		lock, release, err := s.fs.TryLock(name)
 		if err == nil {
-			return func() {
+			return lock, func() {
 				if err := release(); err != nil { // nothing was written to it, and closing gives the lock back
 					s.log.Debug().Err(err).Msg("cannot close the write lock")
 				}
 			}, nil
 		}
 		if !errors.Is(err, fsutil.ErrLocked) {
-			return nil, fmt.Errorf("lock %s: %w", name, err)
+			return nil, nil, fmt.Errorf("lock %s: %w", name, err)
 		}
 		if time.Since(start) > lockPatience {
-			return nil, fmt.Errorf("lock %s: another process has kept it for %v", name, lockPatience)
+			return nil, nil, fmt.Errorf("lock %s: another process has kept it for %v", name, lockPatience)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, nil, context.Cause(ctx)
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, 50*time.Millisecond)

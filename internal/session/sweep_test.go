@@ -133,6 +133,7 @@ func (sc scenario) run(t *testing.T, l Location, n int, fault faultfs.Fault) (ff
 }
 
 func TestFaultSweep(t *testing.T) {
+	t.Parallel()
 	for _, sc := range scenarios {
 		for _, f := range sweepFaults {
 			t.Run(sc.name+"/"+f.name, func(t *testing.T) {
@@ -248,6 +249,7 @@ func replayAll(t *testing.T, l Location, r *Recovery) {
 // TestCrashSweep ends the process at every operation, with and without a power
 // cut. Without a journal the batch may be lost; nothing else may.
 func TestCrashSweep(t *testing.T) {
+	t.Parallel()
 	for _, sc := range scenarios {
 		sc.opens = true
 		for _, cut := range []bool{false, true} {

@@ -78,7 +78,7 @@ func (p *plain) Event(ev engine.Event) {
 	case engine.SubtaskStopped:
 		word = "stopped"
 	case engine.SubtaskSkipped:
-		word, detail = "skipped", fmt.Sprintf(": it is %s meanwhile", ev.Status)
+		word, detail = "skipped", fmt.Sprintf(": another program made it %s", ev.Status)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -146,7 +146,7 @@ func TestDrainFromTheRecorder(t *testing.T) {
 				}
 			}
 		})
-		if out.Drained != errDisk || len(out.Left) == 0 {
+		if !errors.Is(out.Drained, errDisk) || len(out.Left) == 0 {
 			t.Errorf("drained when %s: %s", on, w.summary(out))
 		}
 		for _, id := range []string{"S1", "S2"} {

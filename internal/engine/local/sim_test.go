@@ -2,8 +2,10 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -37,7 +39,7 @@ func randomBacklog(t *testing.T, r *rand.Rand) *backlog.Backlog {
 			own := fmt.Sprintf("%s.S%d", id, n)
 			var deps []string
 			for range r.IntN(3) {
-				if all := append(before, tasks...); len(all) > 0 {
+				if all := slices.Concat(before, tasks); len(all) > 0 {
 					deps = append(deps, fmt.Sprintf("%q", all[r.IntN(len(all))]))
 				}
 			}
@@ -139,7 +141,7 @@ func simulate(t *testing.T, r *rand.Rand) {
 	if len(w.events) != count {
 		t.Errorf("after the end came %d more events", len(w.events)-count)
 	}
-	if ended < drained && out.Drained != nil && out.Drained != errDisk {
+	if ended < drained && out.Drained != nil && !errors.Is(out.Drained, errDisk) {
 		t.Errorf("drained for %v", out.Drained)
 	}
 	if drained < ended && out.Drained == nil {
@@ -168,8 +170,8 @@ func checkEvents(t *testing.T, w *world, out engine.Outcome, drained time.Durati
 		ok := false
 		switch ev.Type {
 		case engine.SubtaskStarted:
-			switch {
-			case before.Type == engine.SubtaskRetrying:
+			switch before.Type {
+			case engine.SubtaskRetrying:
 				ok = !ev.Time.Before(before.Time.Add(before.Delay)) && ev.Attempt == before.Attempt+1
 			default:
 				ok = before.Type == "" && ev.Attempt == 1
