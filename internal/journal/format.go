@@ -1,0 +1,240 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/fsutil"
+)
+
+const (
+	headerMagic = "hackyjnl"
+	headerSize  = 8 + 4 + 4 + 32
+	frameMagic  = "frme"
+	frameHead   = 4 + 4 + 4 + 8
+	version     = 1
+
+	kindRecord  = 1
+	kindFlushed = 2
+)
+
+// maxFile bounds what is read back: a journal is started anew at largeSize, or
+// at twice what is live.
+const maxFile = 1 << 30
+
+func encodeHeader(base Base) []byte {
+	b := make([]byte, 0, headerSize)
+	b = append(b, headerMagic...)
+	b = binary.LittleEndian.AppendUint32(b, version)
+	b = binary.LittleEndian.AppendUint32(b, checksum(base[:]))
+	return append(b, base[:]...)
+}
+
+func encode(r Record) entry {
+	id := r.ID[:min(len(r.ID), 255)] // an id has at most 80 characters
+	b := make([]byte, 0, 20+len(id))
+	b = append(b, kindRecord)
+	b = binary.LittleEndian.AppendUint64(b, r.Seq)
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.At.UnixNano()))
+	b = append(b, byte(r.From), byte(r.To), byte(len(id)))
+	return entry{r.Seq, append(b, id...)}
+}
+
+func encodeFlushed(seq uint64, base Base) []byte {
+	b := append(make([]byte, 0, 41), kindFlushed)
+	return append(binary.LittleEndian.AppendUint64(b, seq), base[:]...)
+}
+
+func encodeFrame(number uint64, payload []byte) []byte {
+	b := make([]byte, 0, frameHead+len(payload))
+	b = append(b, frameMagic...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
+	num := binary.LittleEndian.AppendUint64(nil, number)
+	b = binary.LittleEndian.AppendUint32(b, checksum(num, payload))
+	b = append(b, num...)
+	return append(b, payload...)
+}
+
+// Contents is what a journal says.
+type Contents struct {
+	Base    Base     // of the tasks.json that Records change
+	Records []Record // acknowledged and not known to be flushed, in order
+	Torn    []byte   // the frame that a crash cut off, if it did
+	TornAt  int64    // where it begins
+}
+
+// DamageError says that a journal is not what was written.
+type DamageError struct {
+	Path   string
+	Offset int64
+	What   string
+	// Readable are the records in frames that are whole.
+	Readable []Record
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("the journal %s is damaged at byte %d: %s", e.Path, e.Offset, e.What)
+}
+
+// Read reads a journal, which may be in use. One that is absent or empty says
+// nothing; Contents is then nil. The error is a *DamageError, or the file
+// system's.
+func Read(fsys fsutil.FS, path string) (*Contents, error) {
+	for last := int64(-1); ; {
+		data, err := readFile(fsys, path)
+		if err != nil {
+			return nil, err
+		}
+		c, err := Decode(path, data)
+		// Frames that were written while it was read may look like damage:
+		// half of one, read too early, and the next. The second time they are
+		// whole.
+		var damage *DamageError
+		if !errors.As(err, &damage) || damage.Offset == last {
+			return c, err
+		}
+		last = damage.Offset
+	}
+}
+
+func readFile(fsys fsutil.FS, path string) ([]byte, error) {
+	f, err := fsys.OpenFile(path, os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if len(data) == maxFile {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: syscall.EFBIG}
+	}
+	return data, nil
+}
+
+// Decode reads the content of a journal; see Read.
+func Decode(path string, data []byte) (*Contents, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	damage := func(at int, what string, readable []Record) error {
+		return &DamageError{Path: path, Offset: int64(at), What: what, Readable: readable}
+	}
+	begun := string(data[:min(len(data), len(headerMagic))])
+	if len(bytes.Trim(data, "\x00")) == 0 || len(data) < headerSize && strings.HasPrefix(headerMagic, begun) {
+		return nil, nil // a crash cut it off where it begins, before anything was acknowledged
+	}
+	if len(data) < headerSize || string(data[:8]) != headerMagic {
+		return nil, damage(0, "it does not begin like a journal", nil)
+	}
+	if v := binary.LittleEndian.Uint32(data[8:]); v != version {
+		return nil, damage(8, fmt.Sprintf("it has format version %d; this hacky knows %d", v, version), nil)
+	}
+	c := &Contents{Base: Base(data[16:headerSize])}
+	if binary.LittleEndian.Uint32(data[12:]) != checksum(c.Base[:]) {
+		return nil, damage(12, "its header has a wrong checksum", nil)
+	}
+	at := headerSize
+	for number := uint64(1); ; number++ {
+		size, _, ok := c.frame(data[at:], number)
+		if !ok {
+			break
+		}
+		at += size
+	}
+	rest := bytes.TrimRight(data[at:], "\x00")
+	if len(rest) == 0 {
+		return c, nil
+	}
+	// A frame is written only when the one before it is stable, so a whole
+	// frame behind this one means that this one was whole, too.
+	lost, found := *c, false
+	for next := 0; next < len(rest); next++ {
+		k := bytes.Index(rest[next:], []byte(frameMagic))
+		if k < 0 {
+			break
+		}
+		next += k
+		if size, whole, _ := lost.frame(data[at+next:], 0); whole {
+			found = true
+			next += size - 1
+		}
+	}
+	if found {
+		return nil, damage(at, "what should be there is missing, or unknown to this hacky, and it is not the end", lost.Records)
+	}
+	c.Torn, c.TornAt = rest, int64(at)
+	return c, nil
+}
+
+// frame takes the frame at the beginning of data. It is whole if its checksum
+// is right, and ok if it also has this number (0: any) and makes sense.
+func (c *Contents) frame(data []byte, number uint64) (size int, whole, ok bool) {
+	if len(data) < frameHead || string(data[:4]) != frameMagic {
+		return 0, false, false
+	}
+	n := int64(binary.LittleEndian.Uint32(data[4:]))
+	if n > int64(len(data)-frameHead) {
+		return 0, false, false
+	}
+	num, payload := data[12:frameHead], data[frameHead:frameHead+int(n)]
+	if binary.LittleEndian.Uint32(data[8:]) != checksum(num, payload) {
+		return 0, false, false
+	}
+	ok = (number == 0 || binary.LittleEndian.Uint64(num) == number) && c.payload(payload)
+	return frameHead + int(n), true, ok
+}
+
+// payload takes the records of a frame. What has a right checksum and makes no
+// sense was written by something else: it is not taken.
+func (c *Contents) payload(p []byte) bool {
+	records, base := c.Records, c.Base
+	ids := string(p) // all ids are pieces of one string
+	for at := 0; at < len(p); {
+		rest := p[at:]
+		switch {
+		case rest[0] == kindRecord && len(rest) >= 20 && len(rest) >= 20+int(rest[19]):
+			n := int(rest[19])
+			r := Record{
+				Seq:  binary.LittleEndian.Uint64(rest[1:]),
+				At:   time.Unix(0, int64(binary.LittleEndian.Uint64(rest[9:]))),
+				From: backlog.Status(rest[17]), To: backlog.Status(rest[18]),
+				ID: ids[at+20 : at+20+n],
+			}
+			if r.From > backlog.Obsolete || r.To > backlog.Obsolete {
+				return false
+			}
+			if _, err := backlog.ParseID(r.ID); err != nil {
+				return false
+			}
+			records = append(records, r)
+			at += 20 + n
+		case rest[0] == kindFlushed && len(rest) >= 41:
+			seq := binary.LittleEndian.Uint64(rest[1:])
+			kept := records[:0:0]
+			for _, r := range records {
+				if r.Seq > seq {
+					kept = append(kept, r)
+				}
+			}
+			records, base = kept, Base(rest[9:41])
+			at += 41
+		default:
+			return false
+		}
+	}
+	c.Records, c.Base = records, base
+	return true
+}

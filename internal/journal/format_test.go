@@ -1,0 +1,219 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hacky-run/hacky/internal/fsutil"
+)
+
+// small writes a small journal and returns the bytes of it, with a few of the
+// zeros behind, what it said after every commit, and where that ended.
+func small(t testing.TB) (data []byte, states []*Contents, ends []int) {
+	t.Helper()
+	path := filepath.Join(scratch(t), fileName)
+	note := func() {
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Decode(path, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states = append(states, c)
+		end, frames := headerSize, &Contents{}
+		for n := uint64(1); ; n++ {
+			size, _, ok := frames.frame(data[end:], n)
+			if !ok {
+				break
+			}
+			end += size
+		}
+		ends = append(ends, end)
+	}
+	j := mustCreate(t, lazy(), path, nil, Options{})
+	note()
+	var a acks
+	seq := uint64(0)
+	add := func(n uint64) {
+		j.Append(true, a.of(0), records(seq+1, seq+n)...)
+		seq += n
+		note()
+	}
+	add(2)
+	add(1)
+	add(0)
+	j.Flushed(2, Base{7, 8, 9})
+	add(3)
+	add(1)
+	mustClose(t, j)
+	if len(ends) != len(states) || !slices.IsSorted(ends) {
+		t.Fatalf("ends %v", ends)
+	}
+	return data[:ends[len(ends)-1]+100], states, ends
+}
+
+func same(c, want *Contents) bool {
+	return c != nil && c.Base == want.Base && slices.Equal(c.Records, want.Records)
+}
+
+// TestTruncated cuts the journal at every length.
+func TestTruncated(t *testing.T) {
+	data, states, ends := small(t)
+	path := filepath.Join(scratch(t), fileName)
+	for n := range len(data) + 1 {
+		if err := os.WriteFile(path, data[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Read(fsutil.OS(), path)
+		switch {
+		case n < headerSize: // as a crash leaves it before the first acknowledgement
+			if c != nil || err != nil {
+				t.Errorf("cut to %d: %v, %v; want nothing", n, c, err)
+			}
+		default:
+			k := len(ends) - 1
+			for ends[k] > n {
+				k--
+			}
+			if err != nil || !same(c, states[k]) {
+				t.Fatalf("cut to %d: %v, %v; want commit %d", n, c, err, k)
+			}
+			if torn := n > ends[k] && k < len(ends)-1; torn != (c.Torn != nil) {
+				t.Errorf("cut to %d, the frame ends at %d: torn %q", n, ends[k], c.Torn)
+			}
+			if c.Torn != nil && (c.TornAt != int64(ends[k]) || !bytes.HasPrefix(data[ends[k]:n], c.Torn)) {
+				t.Errorf("cut to %d: %q torn at %d", n, c.Torn, c.TornAt)
+			}
+		}
+	}
+}
+
+// TestFlipped changes every byte in several ways.
+func TestFlipped(t *testing.T) {
+	data, states, ends := small(t)
+	last := len(ends) - 1
+	whole := states[last]
+	truth := records(1, 7)
+	for at := range data {
+		for _, flip := range []byte{1, 2, 4, 8, 16, 32, 64, 128, 0xff, data[at]} {
+			if flip == 0 {
+				continue
+			}
+			bad := slices.Clone(data)
+			bad[at] ^= flip
+			c, err := Decode("j", bad)
+			var damage *DamageError
+			switch {
+			case at < ends[last-1]: // good ones behind it, or the header
+				if !errors.As(err, &damage) || c != nil {
+					t.Fatalf("byte %d ^ %#x: %v, %v; want damage", at, flip, c, err)
+				}
+				if damage.Offset > int64(at) || damage.Error() == "" {
+					t.Errorf("byte %d: %v", at, damage)
+				}
+				for _, r := range damage.Readable {
+					if !slices.Contains(truth, r) {
+						t.Fatalf("byte %d ^ %#x: readable is %v", at, flip, r)
+					}
+				}
+				if n := len(damage.Readable); at >= ends[0] && n == 0 {
+					t.Errorf("byte %d ^ %#x: nothing is readable", at, flip)
+				}
+			case at < ends[last]: // in the last frame: it might be a torn one
+				if err != nil || !same(c, states[last-1]) || c.Torn == nil || c.TornAt != int64(ends[last-1]) {
+					t.Fatalf("byte %d ^ %#x: %v, %v; want all but the last", at, flip, c, err)
+				}
+			default:
+				if err != nil || !same(c, whole) || c.Torn == nil {
+					t.Fatalf("byte %d ^ %#x: %v, %v; want all, and garbage", at, flip, c, err)
+				}
+			}
+		}
+	}
+}
+
+// TestFramesTaken: a frame is only good at its place.
+func TestFramesTaken(t *testing.T) {
+	rec := func(seq uint64) []byte { return encode(record(seq)).data }
+	frame := func(n uint64, parts ...[]byte) string { return string(encodeFrame(n, bytes.Join(parts, nil))) }
+	unknown := append([]byte{99}, rec(2)[1:]...)
+	badStatus := slices.Clone(rec(2))
+	badStatus[17] = 200
+	badID := slices.Clone(rec(2))
+	badID[20] = 'X'
+	tests := []struct {
+		name   string
+		frames []string
+		want   uint64 // so many records
+		torn   bool
+		damage bool
+	}{
+		{"none", nil, 0, false, false},
+		{"three", []string{frame(1, rec(1)), frame(2), frame(3, rec(2), rec(3))}, 3, false, false},
+		{"repeated", []string{frame(1, rec(1)), frame(1, rec(1))}, 0, false, true},
+		{"one is missing", []string{frame(1, rec(1)), frame(3, rec(2))}, 0, false, true},
+		{"the first is missing", []string{frame(2, rec(2)), frame(3, rec(3))}, 0, false, true},
+		{"zeros between", []string{frame(1, rec(1)), strings.Repeat("\x00", 512), frame(2, rec(2))}, 0, false, true},
+		{"half", []string{frame(1, rec(1)), frame(2, rec(2))[:30]}, 1, true, false},
+		{"too long", []string{frame(1, rec(1)), "frme\xff\xff\xff\xff"}, 1, true, false},
+		{"a later version's record", []string{frame(1, rec(1)), frame(2, unknown)}, 0, false, true},
+		{"no such status", []string{frame(1, rec(1)), frame(2, badStatus)}, 0, false, true},
+		{"no id", []string{frame(1, rec(1)), frame(2, badID)}, 0, false, true},
+		{"half a record", []string{frame(1, rec(1)), frame(2, rec(2)[:25])}, 0, false, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			data := string(encodeHeader(Base{1})) + strings.Join(tt.frames, "") + strings.Repeat("\x00", 50)
+			c, err := Decode("j", []byte(data))
+			var damage *DamageError
+			if errors.As(err, &damage) != tt.damage {
+				t.Fatalf("%v, want damage: %v", err, tt.damage)
+			}
+			if c != nil && (!slices.Equal(c.Records, records(1, tt.want)) || (c.Torn != nil) != tt.torn) {
+				t.Errorf("%v", c)
+			}
+		})
+	}
+}
+
+func TestOtherVersion(t *testing.T) {
+	data := encodeHeader(Base{})
+	binary.LittleEndian.PutUint32(data[8:], 2)
+	_, err := Decode("j", data)
+	if err == nil || !strings.Contains(err.Error(), "format version 2") {
+		t.Errorf("%v", err)
+	}
+}
+
+// FuzzDecode decodes data, and payload as the only frame of a journal.
+func FuzzDecode(f *testing.F) {
+	data, _, ends := small(f)
+	for i, end := range ends[1:] {
+		f.Add(data[:end], data[ends[i]+frameHead:end])
+	}
+	f.Add([]byte("hackyjnl"), []byte{kindFlushed})
+	f.Fuzz(func(t *testing.T, data, payload []byte) {
+		for _, d := range [][]byte{data, append(encodeHeader(Base{3}), encodeFrame(1, payload)...)} {
+			c, err := Decode("j", d)
+			if err != nil || c == nil {
+				continue
+			}
+			var again []byte
+			for _, r := range c.Records {
+				again = append(again, encode(r).data...)
+			}
+			back, err := Decode("j", append(encodeHeader(c.Base), encodeFrame(1, again)...))
+			if err != nil || !same(back, c) || back.Torn != nil {
+				t.Fatalf("%v\nagain: %v, %v", c, back, err)
+			}
+		}
+	})
+}
