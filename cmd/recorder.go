@@ -29,15 +29,18 @@ func (r *recorder) Status(item int32) backlog.Status {
 }
 
 func (r *recorder) Record(ev engine.Event, acked func(error)) {
-	if acked == nil {
-		acked = func(error) {}
-	}
 	if ev.Result != nil {
 		r.attempt(ev)
 	}
 	if ev.Type == engine.SubtaskSkipped {
 		r.progress.Event(ev)
-		acked(nil)
+		return
+	}
+	if acked == nil { // nobody waits, and losing it costs nothing: no journal
+		r.progress.Event(ev)
+		if err := r.s.Apply(nil, session.Change{ID: ev.ID, To: ev.Status}); err != nil {
+			r.log.Warn().Err(err).Str("id", ev.ID).Stringer("status", ev.Status).Msg("cannot note a status")
+		}
 		return
 	}
 	shown := func(err error) {
@@ -46,7 +49,7 @@ func (r *recorder) Record(ev engine.Event, acked func(error)) {
 		}
 		acked(err)
 	}
-	if err := r.s.Apply(shown, session.Change{ID: ev.ID, To: ev.Status}); err != nil {
+	if err := r.s.Apply(shown, session.Change{ID: ev.ID, To: ev.Status, Urgent: ev.Alone}); err != nil {
 		// The item is no longer in tasks.json; there is no place for its status.
 		r.log.Warn().Err(err).Str("id", ev.ID).Stringer("status", ev.Status).Msg("cannot note a status")
 		shown(nil)

@@ -69,17 +69,19 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 	}
 	r, err := session.ReadRecovery(path)
 	if errors.Is(err, fs.ErrNotExist) && o.file == "" {
-		return a.recovered(o.output, loc, nil, false)
+		if !session.JournalWaiting(loc) {
+			return a.recovered(o.output, loc, nil, false)
+		}
+		r, err = nil, nil
 	}
 	if err != nil {
 		return fmt.Errorf("read recovery file: %w", err)
 	}
-	if r.Damage != nil && !o.force {
-		b, err := session.Read(loc)
+	if r != nil && r.Damage != nil && !o.force {
+		decisions, err := session.PlanRecovery(loc, r, session.RecoverOptions{})
 		if err != nil {
 			return err
 		}
-		decisions := r.Plan(b, b.Statuses(), session.RecoverOptions{})
 		if err := a.recovered(o.output, loc, decisions, true); err != nil {
 			return err
 		}
@@ -88,17 +90,20 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 	opts := session.RecoverOptions{Force: o.force, Discard: o.discard}
 	var decisions []session.Decision
 	if o.dryRun {
-		b, err := session.Read(loc)
-		if err != nil {
+		if decisions, err = session.PlanRecovery(loc, r, opts); err != nil {
 			return err
 		}
-		decisions = r.Plan(b, b.Statuses(), opts)
 	} else {
 		s, err := session.Open(loc, flushOptions(cfg, log))
 		if err != nil {
 			return err
 		}
-		decisions, err = s.Recover(ctx, r, opts, o.keep)
+		decisions = s.Replayed()
+		if r != nil {
+			var more []session.Decision
+			more, err = s.Recover(ctx, r, opts, o.keep)
+			decisions = append(decisions, more...)
+		}
 		if err = errors.Join(err, s.Close(context.WithoutCancel(ctx))); err != nil {
 			return err
 		}

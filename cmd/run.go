@@ -75,11 +75,11 @@ func (a *app) run(ctx context.Context, cfg *config.Config, log zerolog.Logger) e
 	job := &job{app: a, cfg: cfg, log: log, loc: loc, runID: newRunID()}
 	defer job.close()
 	if cfg.DryRun {
-		b, err := session.Read(loc)
+		b, statuses, err := session.View(loc)
 		if err != nil {
 			return err
 		}
-		return job.dryRun(b)
+		return job.dryRun(b, statuses)
 	}
 	return job.run(ctx)
 }
@@ -99,9 +99,8 @@ func (a *app) refuseNested(loc session.Location) error {
 	if err != nil {
 		return err
 	}
-	there, err := os.Stat(outer)
-	if err != nil || !os.SameFile(here, there) {
-		return nil
+	if there, err := os.Stat(outer); err != nil || !os.SameFile(here, there) {
+		return nil //nolint:nilerr // a session that is gone is not this one
 	}
 	id, _ := a.env.Lookup("HACKY_TASK_ID")
 	return &exitError{exitLocked, fmt.Errorf("this is subtask %s of a run of the session %s, which cannot be run within itself; name another with --session", id, loc.Dir)}
@@ -134,10 +133,9 @@ func (j *job) close() {
 
 // check finds everything that keeps a backlog from being run, before anything
 // is written or started.
-func (j *job) check(b *backlog.Backlog) error {
+func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
 	j.close()
 	j.runner = nil
-	statuses := b.Statuses()
 	scope, err := resolveScope(b, j.cfg.Scope)
 	if err != nil {
 		return err
@@ -225,11 +223,11 @@ func expand(s string) string {
 	}
 }
 
-func (j *job) dryRun(b *backlog.Backlog) error {
-	if err := j.check(b); err != nil {
+func (j *job) dryRun(b *backlog.Backlog, statuses []backlog.Status) error {
+	if err := j.check(b, statuses); err != nil {
 		return err
 	}
-	order := schedule.Order(schedule.New(b, b.Statuses(), j.selected))
+	order := schedule.Order(schedule.New(b, statuses, j.selected))
 	return ui.DryRun(j.stdout, j.cfg.Progress, j.loc.Dir, b, order, j.runner.Describe)
 }
 
@@ -260,7 +258,8 @@ func (j *job) run(ctx context.Context) error {
 	defer signals.end()
 
 	opts := flushOptions(j.cfg, j.log)
-	opts.Interval, opts.Batch, opts.Run, opts.Check = j.cfg.FlushInterval, j.cfg.FlushBatch, true, j.check
+	opts.Interval, opts.Batch, opts.Window = j.cfg.FlushInterval, j.cfg.FlushBatch, session.DefaultWindow
+	opts.Run, opts.Check = true, j.check
 	opts.Holder = fmt.Sprintf("process %d, since %s", os.Getpid(), time.Now().Format(time.DateTime))
 	opts.Failed = func(err error) { signals.drain(err) }
 	s, err := session.Open(j.loc, opts)

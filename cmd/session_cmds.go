@@ -47,12 +47,12 @@ func (a *app) status(cfg *config.Config, output string) error {
 	if err != nil {
 		return err
 	}
-	b, err := session.Read(loc)
+	b, statuses, err := session.View(loc)
 	if err != nil {
 		return err
 	}
 	waiting := session.RecoveryWaiting(loc)
-	st := ui.NewStatus(loc.Dir, b, waiting)
+	st := ui.NewStatus(loc.Dir, b, statuses, waiting)
 	switch output {
 	case "json", "yaml":
 		return document(a.stdout, output, st)
@@ -108,7 +108,7 @@ func (a *app) set(ctx context.Context, cfg *config.Config, log zerolog.Logger, i
 	}
 	var changes []session.Change
 	opts := flushOptions(cfg, log)
-	opts.Check = func(b *backlog.Backlog) error {
+	opts.Check = func(b *backlog.Backlog, _ []backlog.Status) error {
 		changes, err = changesTo(b, ids, to)
 		return err
 	}
@@ -201,14 +201,15 @@ func (a *app) validate(cfg *config.Config, output string) error {
 	r := report{File: loc.Path(), Problems: []backlog.Problem{}, Warnings: []string{}}
 	b, err := session.Read(loc)
 	var invalid *backlog.InvalidError
-	if errors.As(err, &invalid) {
+	switch {
+	case errors.As(err, &invalid):
 		r.Problems = invalid.Problems
 		if invalid.More > 0 {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("there are %d problems more; mend these first", invalid.More))
 		}
-	} else if err != nil {
+	case err != nil:
 		return err
-	} else {
+	default:
 		r.Warnings = append(r.Warnings, oddities(loc, b)...)
 	}
 	if output != "table" {

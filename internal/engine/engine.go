@@ -40,6 +40,7 @@ type Event struct {
 	Delay   time.Duration // Retrying: until the next attempt
 	Retry   int           // Retrying: number of that retry, from 1
 	Retries int           // Retrying: how many there may be
+	Alone   bool          // Finished: nothing else runs, or could, until this is acknowledged
 	Result  *agent.Result // Retrying, Finished, Stopped after an attempt
 }
 

@@ -124,6 +124,22 @@ func putBack(fsys FS, temp, path string, in Identity, cause error) error {
 	}
 }
 
+// WriteNew makes a file that must not be there, and returns when it is on
+// stable storage. On an error it is not there.
+func WriteNew(fsys FS, path string, perm fs.FileMode, write func(io.Writer) error) error {
+	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	if _, err = fill(f, nil, Replacement{Perm: perm, Write: write}); err == nil {
+		err = fsys.SyncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return errors.Join(err, remove(fsys, path))
+	}
+	return nil
+}
+
 // remove removes a file that may be gone already.
 func remove(fsys FS, name string) error {
 	if err := fsys.Remove(name); !errors.Is(err, fs.ErrNotExist) {

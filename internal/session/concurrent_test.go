@@ -116,7 +116,7 @@ func TestTwoSessions(t *testing.T) {
 		s := open(t, l, options(nil, nil))
 		both.Go(func() {
 			for n := 1; n <= each; n++ {
-				if err := s.Apply(nil, Change{sub(half*each + n), backlog.Complete}); err != nil {
+				if err := s.Apply(nil, Change{ID: sub(half*each + n), To: backlog.Complete}); err != nil {
 					t.Error(err)
 				}
 				if err := s.Flush(context.Background()); err != nil {
@@ -149,7 +149,7 @@ func TestManyAppliers(t *testing.T) {
 		appliers.Go(func() {
 			for n := half + 1; n <= all; n += 2 {
 				for _, to := range []backlog.Status{backlog.Implementing, backlog.Complete} {
-					if err := s.Apply(nil, Change{sub(n), to}); err != nil {
+					if err := s.Apply(nil, Change{ID: sub(n), To: to}); err != nil {
 						t.Error(err)
 					}
 				}

@@ -121,7 +121,7 @@ func TestReadRecoveryFromStandardInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // only read from
+	defer f.Close()
 	defer func(was *os.File) { os.Stdin = was }(os.Stdin)
 	os.Stdin = f
 	r, err := ReadRecovery("-")

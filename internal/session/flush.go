@@ -1,7 +1,9 @@
 package session
 
 import (
+	"bufio"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/fsutil"
+	"github.com/hacky-run/hacky/internal/journal"
 	"github.com/hacky-run/hacky/internal/retry"
 )
 
@@ -108,7 +111,7 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 	if !s.Dirty() && !s.overwritten() {
 		return 0, nil
 	}
-	attempts, err := retry.Do(ctx, s.opts.Retry, mayPass, s.logRetry, func() error {
+	attempts, err := retry.Do(ctx, s.opts.Retry, mayPass, s.logRetry("flush failed, trying again"), func() error {
 		start := time.Now()
 		defer func() { took = time.Since(start) }()
 		return s.write(ctx)
@@ -118,9 +121,10 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 	}
 	if !s.Dirty() { // merging left nothing to write, or there never was
 		s.log.Warn().Err(err).Msg("cannot look after tasks.json, which another program has changed; nothing is pending")
-		return took, nil //nolint:nilerr // there is nothing that could be lost
+		return took, nil
 	}
 	s.failure = &FlushError{Err: err, Attempts: attempts, Backlog: s.loc.Path()}
+	s.gaveUp.Store(true)
 	if s.opts.Failed != nil { // before the saving, which may take its time
 		s.opts.Failed(s.failure)
 	}
@@ -150,11 +154,13 @@ func mayPass(err error) bool {
 // stamp is a time that makes a file's name unique.
 func stamp() string { return time.Now().UTC().Format("20060102T150405.000000000") }
 
-func (s *Session) logRetry(a retry.Attempt) {
-	s.log.Warn().
-		Int("attempt", a.N).Int("max", s.opts.Retry.Retries+1).Dur("delay", a.Delay).
-		Err(a.Err).Str("code", fsutil.Code(a.Err)).Int("pending", s.Pending()).
-		Msg("flush failed, trying again")
+func (s *Session) logRetry(message string) func(retry.Attempt) {
+	return func(a retry.Attempt) {
+		s.log.Warn().
+			Int("attempt", a.N).Int("max", s.opts.Retry.Retries+1).Dur("delay", a.Delay).
+			Err(a.Err).Str("code", fsutil.Code(a.Err)).Int("pending", s.Pending()).
+			Msg(message)
+	}
 }
 
 // write is one attempt of a flush, all of it: a retry repeats it with a new
@@ -253,17 +259,28 @@ func (s *Session) refresh() error {
 func (s *Session) replace(lock fsutil.File) error {
 	s.mu.Lock()
 	doc := s.doc
-	sent := maps.Clone(s.batch)
+	sent, through := maps.Clone(s.batch), s.seq
 	target := doc.target()
 	s.mu.Unlock()
 	if !s.rewrite && slices.Equal(target, doc.disk) {
+		s.settle(through, nil)
+		if s.journal != nil {
+			s.journal.Flushed(through, s.base)
+		}
 		s.flushed(sent, target, doc.identity)
 		return nil
 	}
+	sum := sha256.New()
 	info, err := fsutil.Replace(s.fs, fsutil.Replacement{
-		Path:  s.path,
-		Base:  doc.identity,
-		Write: func(w io.Writer) error { return doc.b.Render(w, target) },
+		Path: s.path,
+		Base: doc.identity,
+		Write: func(w io.Writer) error {
+			if s.journal == nil {
+				return doc.b.Render(w, target)
+			}
+			d := digesting{w, bufio.NewWriterSize(sum, 1<<16)}
+			return errors.Join(doc.b.Render(d, target), d.sum.Flush())
+		},
 	})
 	if err != nil {
 		if info != nil { // the file is ours, but not for certain
@@ -276,6 +293,11 @@ func (s *Session) replace(lock fsutil.File) error {
 	}
 	s.rewrite = false
 	s.flushed(sent, target, fsutil.IdentityOf(info))
+	s.settle(through, nil)
+	if s.journal != nil { // the directory is synced: what is flushed is safe without it
+		s.base = journal.Base(sum.Sum(nil))
+		s.journal.Flushed(through, s.base)
+	}
 	s.leaveNote(lock)
 	return nil
 }

@@ -135,7 +135,7 @@ func open(t testing.TB, l Location, o Options) *Session {
 func apply(t testing.TB, s *Session, to backlog.Status, ns ...int) {
 	t.Helper()
 	for _, n := range ns {
-		if err := s.Apply(nil, Change{sub(n), to}); err != nil {
+		if err := s.Apply(nil, Change{ID: sub(n), To: to}); err != nil {
 			t.Fatal(err)
 		}
 	}

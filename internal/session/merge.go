@@ -69,6 +69,9 @@ func (s *Session) merge(f foreign) error {
 	}
 	s.doc = doc
 	s.overlay()
+	if s.journal != nil {
+		s.base = digest(b, doc.disk)
+	}
 	return nil
 }
 
@@ -83,7 +86,8 @@ func (s *Session) decide(it *backlog.Item, seen uint8, info fs.FileInfo) {
 			return
 		}
 	}
-	keepOurs, why := false, ""
+	var keepOurs bool
+	var why string
 	switch {
 	case theirs == ours.To:
 		delete(s.batch, it.ID)

@@ -193,7 +193,7 @@ func TestMergeItemThatIsGone(t *testing.T) {
 	if statuses(t, l) != "PC" || len(lines) != 1 || lines[0]["id"] != sub(1) || lines[0]["status"] != "Complete" || lines[0]["level"] != "warn" {
 		t.Errorf("the file says %s; log\n%s", statuses(t, l), log.String())
 	}
-	if err := s.Apply(nil, Change{sub(1), backlog.Failed}); err == nil {
+	if err := s.Apply(nil, Change{ID: sub(1), To: backlog.Failed}); err == nil {
 		t.Error("an update of an item that is gone is accepted")
 	}
 	closeSession(t, s)

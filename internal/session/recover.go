@@ -92,10 +92,18 @@ func (s *Session) Recover(ctx context.Context, r *Recovery, opts RecoverOptions,
 	s.mu.Lock()
 	decisions := r.Plan(s.doc.b, s.doc.disk, opts)
 	s.mu.Unlock()
+	for k := range decisions {
+		// What the journal had is later: it was accepted when the recovery file
+		// had been written.
+		d := &decisions[k]
+		if d.Verdict == Conflict && slices.ContainsFunc(s.replayed, func(u Update) bool { return u.ID == d.ID && !u.At.Before(d.At) }) {
+			d.Verdict, d.Why = AlreadyThere, "the journal had a later status"
+		}
+	}
 	var changes []Change
 	for _, d := range decisions {
 		if d.Verdict == Applied {
-			changes = append(changes, Change{d.ID, d.To})
+			changes = append(changes, Change{ID: d.ID, To: d.To})
 		}
 	}
 	if err := s.Apply(nil, changes...); err != nil {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -89,12 +90,20 @@ func (s *Session) preserveLocked() error {
 	if err := s.writeRecovery(doc, ours, target, &failure); err != nil {
 		s.log.Error().Err(err).Msg("cannot write the recovery file")
 		failure.Pending, failure.Recovery, failure.Unsaved = len(ours), "", ours
+		if s.journal != nil && s.journal.Healthy() { // it has everything that was acknowledged
+			failure.Pending, failure.Recovery, failure.Unsaved = s.journal.Live(), s.loc.JournalPath(), nil
+		}
 		seq = 0
 	}
 	s.mu.Lock()
 	s.kept = seq
 	s.mu.Unlock()
 	s.failure = &failure
+	if failure.Recovery != "" {
+		s.settle(seq, nil)
+	} else {
+		s.settle(math.MaxUint64, s.failure)
+	}
 	return s.failure
 }
 
@@ -168,7 +177,13 @@ func (s *Session) replaceRecovery(path string, doc document, changes []Update, t
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	// Where a file can be made, but not renamed: a reader that finds half of it
+	// knows it for damaged, and reads what there is.
+	err = fsutil.WriteNew(s.fs, path, 0o600, full)
+	if err == nil {
+		return nil
+	}
+	return errors.Join(append(errs, err)...)
 }
 
 func bySeq(a, b Update) int { return cmp.Compare(a.Seq, b.Seq) }

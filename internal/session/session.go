@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/fsutil"
+	"github.com/hacky-run/hacky/internal/journal"
 	"github.com/hacky-run/hacky/internal/retry"
 )
 
@@ -38,11 +41,13 @@ type Options struct {
 	Batch    int           // flush when so many updates are pending; 0: never because of that
 	Run      bool          // take the run lock
 	Holder   string        // who we are, for a second run to read
+	Window   time.Duration // see DefaultWindow; 0: a commit waits for nobody
+	Unsafe   bool          // leave the journal's fdatasync out, to measure what it costs
 
-	// Check, if not nil, is called with the backlog before anything is written,
-	// and again should it have changed before the run lock was ours. Its error
-	// is Open's.
-	Check func(*backlog.Backlog) error
+	// Check, if not nil, is called with the backlog and its statuses before
+	// anything is written, and again should they have changed before the run
+	// lock was ours. Its error is Open's.
+	Check func(*backlog.Backlog, []backlog.Status) error
 
 	// Failed, if not nil, is called once when a flush has failed for good, maybe
 	// from another goroutine, before the updates are put into the recovery file.
@@ -58,15 +63,20 @@ type Session struct {
 	log  zerolog.Logger
 
 	releaseRun func() error
-	flushing   sync.Mutex // one flush at a time
-	hackys     string     // identity of the tasks.json that some hacky wrote last; guarded by flushing
-	rewrite    bool       // the file has to be written though it says what it should
+	journal    *journal.Journal // of a run, else nil
+	replayed   []Update         // what Open found in a dead run's journal
+	base       journal.Base     // digest of tasks.json as the journal was last told; guarded by flushing
+	flushing   sync.Mutex       // one flush at a time
+	hackys     string           // identity of the tasks.json that some hacky wrote last; guarded by flushing
+	rewrite    bool             // the file has to be written though it says what it should
 
 	mu       sync.Mutex
 	doc      document
 	batch    map[string]Update // pending, by id
 	written  map[string]Update // what this session has flushed, by id
 	seq      uint64
+	owed     []owed      // acknowledgements that wait for a flush
+	gaveUp   atomic.Bool // a flush has failed for good
 	closed   bool
 	failure  *FlushError // the flush that failed for good
 	kept     uint64      // Seq of the last update that is in the recovery file
@@ -84,10 +94,11 @@ type document struct {
 	now      []backlog.Status // disk with the batch applied
 	seen     []uint8          // statuses that the file had under our eyes, a bit each
 	identity fsutil.Identity
+	saved    time.Time // when the file was, by its own word
 }
 
 func newDocument(b *backlog.Backlog, info fs.FileInfo) document {
-	d := document{b: b, disk: b.Statuses(), now: b.Statuses(), seen: make([]uint8, b.Len()), identity: fsutil.IdentityOf(info)}
+	d := document{b: b, disk: b.Statuses(), now: b.Statuses(), seen: make([]uint8, b.Len()), identity: fsutil.IdentityOf(info), saved: info.ModTime()}
 	d.note()
 	return d
 }
@@ -139,6 +150,9 @@ func Open(l Location, opts Options) (*Session, error) {
 		return nil, errors.Join(err, s.releaseRun())
 	}
 	s.attempts = attemptLog{dir: l.Dir}
+	if err := s.openJournal(); err != nil {
+		return nil, errors.Join(err, s.releaseRun())
+	}
 	if opts.Interval > 0 {
 		s.loops.Go(s.flushLoop)
 	}
@@ -157,12 +171,22 @@ func (s *Session) load() error {
 	if s.path, err = filepath.EvalSymlinks(s.loc.Path()); err != nil {
 		return fmt.Errorf("resolve backlog: %w", err)
 	}
+	doc := newDocument(b, info)
 	if s.opts.Check != nil {
-		if err := s.opts.Check(b); err != nil {
+		contents, err := readJournal(s.fs, s.loc)
+		if err != nil {
 			return err
 		}
+		for _, u := range replayed(&doc, contents, doc.saved, zerolog.Nop()) {
+			i, _ := b.Lookup(u.ID)
+			doc.now[i] = u.To
+		}
+		if err := s.opts.Check(b, doc.now); err != nil {
+			return err
+		}
+		doc.now = b.Statuses()
 	}
-	s.doc = newDocument(b, info)
+	s.doc = doc
 	return nil
 }
 
@@ -203,6 +227,10 @@ func (s *Session) prepare() error {
 func (s *Session) lockRun() error {
 	name := s.hidden("run.lock")
 	f, unlock, err := s.fs.TryLock(name)
+	for start := time.Now(); errors.Is(err, fsutil.ErrLocked) && time.Since(start) < runLockPatience; {
+		time.Sleep(10 * time.Millisecond)
+		f, unlock, err = s.fs.TryLock(name)
+	}
 	if errors.Is(err, fsutil.ErrLocked) {
 		return &LockedError{Dir: s.loc.Dir, Holder: s.holder(name)}
 	}
@@ -241,7 +269,11 @@ func (s *Session) sweep() error {
 	if err != nil {
 		return err
 	}
-	for _, file := range []string{s.path, s.loc.RecoveryPath()} {
+	files := []string{s.path, s.loc.RecoveryPath()}
+	if s.opts.Run { // else a run may be just starting its journal anew
+		files = append(files, s.loc.JournalPath())
+	}
+	for _, file := range files {
 		removed, serr := fsutil.SweepTemps(s.fs, filepath.Dir(file), filepath.Base(file))
 		for _, name := range removed {
 			s.log.Info().Str("file", name).Msg("removed a temporary file that a crash left behind")
@@ -329,6 +361,9 @@ func (s *Session) Dirty() bool { return s.Pending() > 0 }
 type Change struct {
 	ID string
 	To backlog.Status
+
+	// Urgent tells that nothing else goes on until this is acknowledged.
+	Urgent bool
 }
 
 // Apply accepts changes into the batch: subtasks only, as parents follow from
@@ -336,34 +371,38 @@ type Change struct {
 // may be before Apply returns or later from another goroutine, or with the
 // error that keeps them from being. Nothing is accepted if an id is unknown.
 func (s *Session) Apply(acked func(error), changes ...Change) error {
-	if err := s.accept(changes); err != nil {
+	updates, err := s.accept(changes)
+	if err != nil {
 		return err
 	}
 	if acked != nil {
-		acked(nil)
+		urgent := slices.ContainsFunc(changes, func(c Change) bool { return c.Urgent })
+		s.record(acked, urgent, updates)
 	}
 	return nil
 }
 
-func (s *Session) accept(changes []Change) error {
+func (s *Session) accept(changes []Change) (updates []Update, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return fmt.Errorf("the session %s is closed", s.loc.Dir)
+		return nil, fmt.Errorf("the session %s is closed", s.loc.Dir)
 	}
 	for _, c := range changes {
 		i, ok := s.doc.b.Lookup(c.ID)
 		if !ok {
-			return fmt.Errorf("%s is not in %s", c.ID, s.loc.Path())
+			return nil, fmt.Errorf("%s is not in %s", c.ID, s.loc.Path())
 		}
 		if s.doc.b.Items[i].Kind != backlog.Subtask {
-			return fmt.Errorf("%s is a %s; its status follows from its subtasks", c.ID, strings.ToLower(s.doc.b.Items[i].Kind.String()))
+			return nil, fmt.Errorf("%s is a %s; its status follows from its subtasks", c.ID, strings.ToLower(s.doc.b.Items[i].Kind.String()))
 		}
 	}
 	for _, c := range changes {
 		i, _ := s.doc.b.Lookup(c.ID)
 		s.seq++
-		s.batch[c.ID] = Update{ID: c.ID, From: s.doc.disk[i], To: c.To, At: time.Now(), Seq: s.seq}
+		u := Update{ID: c.ID, From: s.doc.disk[i], To: c.To, At: time.Now(), Seq: s.seq}
+		s.batch[c.ID] = u
+		updates = append(updates, u)
 		s.doc.now[i] = c.To
 	}
 	if s.opts.Batch > 0 && len(s.batch) >= s.opts.Batch {
@@ -372,7 +411,7 @@ func (s *Session) accept(changes []Change) error {
 		default:
 		}
 	}
-	return nil
+	return updates, nil
 }
 
 // Close flushes what is pending, or puts it into the recovery file if a flush
@@ -393,6 +432,7 @@ func (s *Session) Close(ctx context.Context) error {
 	var failed *FlushError
 	if errors.As(err, &failed) {
 		err = s.preserve() // also what was accepted since
+		errors.As(err, &failed)
 	}
-	return errors.Join(err, s.attempts.close(), s.releaseRun())
+	return errors.Join(err, s.closeJournal(failed != nil && failed.Recovery == s.loc.RecoveryPath()), s.attempts.close(), s.releaseRun())
 }

@@ -26,10 +26,10 @@ func TestApplyAndFlush(t *testing.T) {
 			t.Errorf("acked with %v", err)
 		}
 	}
-	if err := s.Apply(acked, Change{sub(1), backlog.Implementing}, Change{sub(2), backlog.Complete}); err != nil {
+	if err := s.Apply(acked, Change{ID: sub(1), To: backlog.Implementing}, Change{ID: sub(2), To: backlog.Complete}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Apply(acked, Change{sub(1), backlog.Complete}); err != nil {
+	if err := s.Apply(acked, Change{ID: sub(1), To: backlog.Complete}); err != nil {
 		t.Fatal(err)
 	}
 	if acks != 2 {
@@ -75,7 +75,7 @@ func TestApplyRefuses(t *testing.T) {
 		"P1":       "P1 is a phase; its status follows from its subtasks",
 	} {
 		acked := func(error) { t.Errorf("%s was acknowledged", id) }
-		err := s.Apply(acked, Change{sub(1), backlog.Complete}, Change{id, backlog.Complete})
+		err := s.Apply(acked, Change{ID: sub(1), To: backlog.Complete}, Change{ID: id, To: backlog.Complete})
 		if err == nil || err.Error() != want {
 			t.Errorf("Apply(%s): %v, want %s", id, err, want)
 		}
@@ -84,7 +84,7 @@ func TestApplyRefuses(t *testing.T) {
 		t.Error("half of a refused call was accepted")
 	}
 	closeSession(t, s)
-	if err := s.Apply(nil, Change{sub(1), backlog.Complete}); err == nil {
+	if err := s.Apply(nil, Change{ID: sub(1), To: backlog.Complete}); err == nil {
 		t.Error("a closed session accepts what it will never write")
 	}
 	if err := s.Close(context.Background()); err != nil {
@@ -216,7 +216,7 @@ func TestOpenReadsAgainUnderTheLock(t *testing.T) {
 		}
 		return nil
 	}), nil)
-	o.Run, o.Check = true, func(*backlog.Backlog) error { checks++; return nil }
+	o.Run, o.Check = true, func(*backlog.Backlog, []backlog.Status) error { checks++; return nil }
 	s := open(t, l, o)
 	if got := letters(s.Backlog(), s.Statuses()); got != "PC" || checks != 2 {
 		t.Errorf("statuses %s after %d checks, want PC after 2", got, checks)
@@ -224,7 +224,7 @@ func TestOpenReadsAgainUnderTheLock(t *testing.T) {
 	closeSession(t, s)
 
 	refused := errors.New("refused")
-	o.FS, o.Check = nil, func(*backlog.Backlog) error { return refused }
+	o.FS, o.Check = nil, func(*backlog.Backlog, []backlog.Status) error { return refused }
 	if _, err := Open(l, o); !errors.Is(err, refused) {
 		t.Errorf("Open: %v, want Check's error", err)
 	}

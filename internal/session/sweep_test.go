@@ -50,7 +50,7 @@ func none(*testing.T, Location) faultfs.Fault {
 func change(ns ...int) func(s *Session) error {
 	return func(s *Session) error {
 		for _, n := range ns {
-			if err := s.Apply(nil, Change{sub(n), backlog.Complete}); err != nil {
+			if err := s.Apply(nil, Change{ID: sub(n), To: backlog.Complete}); err != nil {
 				return err
 			}
 		}

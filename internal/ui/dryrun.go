@@ -3,7 +3,6 @@ package ui
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"time"
 
@@ -47,7 +46,7 @@ func DryRun(w io.Writer, kind, session string, b *backlog.Backlog, order []int32
 	for _, i := range order {
 		_, _ = out.WriteString(b.Items[i].ID + "  " + Clean(b.Items[i].Title) + "  $ " + Clean(describe(i)) + "\n") // Flush tells
 	}
-	fmt.Fprintf(out, "%s would run\n", plural(len(order), "subtask"))
+	_, _ = out.WriteString(subtasks(len(order)) + " would run\n")
 	return out.Flush()
 }
 

@@ -147,9 +147,9 @@ func (s Summary) totals() string {
 		return "nothing to run: there are no subtasks\n"
 	}
 	if s.Done == s.Total && out.Started == 0 {
-		return fmt.Sprintf("nothing to run: %s in scope, Complete or Obsolete\n", plural(s.Total, "subtask"))
+		return fmt.Sprintf("nothing to run: %s in scope, Complete or Obsolete\n", subtasks(s.Total))
 	}
-	line := fmt.Sprintf("%d of %s done", s.Done, plural(s.Total, "subtask"))
+	line := fmt.Sprintf("%d of %s done", s.Done, subtasks(s.Total))
 	for _, part := range []struct {
 		n    int
 		word string

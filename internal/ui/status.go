@@ -24,22 +24,23 @@ type Status struct {
 	RecoveryWaiting bool           `json:"recoveryWaiting" yaml:"recoveryWaiting"`
 	Items           []ItemStatus   `json:"items" yaml:"items"`
 
-	b *backlog.Backlog
+	b        *backlog.Backlog
+	statuses []backlog.Status
 }
 
-// NewStatus describes a backlog.
-func NewStatus(session string, b *backlog.Backlog, recoveryWaiting bool) *Status {
+// NewStatus describes a backlog with these statuses, by item number.
+func NewStatus(session string, b *backlog.Backlog, statuses []backlog.Status, recoveryWaiting bool) *Status {
 	s := &Status{Session: session, Counts: map[string]int{}, RecoveryWaiting: recoveryWaiting,
-		Items: make([]ItemStatus, 0, b.Len()), b: b}
+		Items: make([]ItemStatus, 0, b.Len()), b: b, statuses: statuses}
 	for _, st := range backlog.Statuses() {
 		s.Counts[st.String()] = 0
 	}
 	for i := range b.Items {
 		it := &b.Items[i]
-		s.Items = append(s.Items, ItemStatus{it.ID, it.Kind.String(), it.Title, it.Status.String()})
+		s.Items = append(s.Items, ItemStatus{it.ID, it.Kind.String(), it.Title, statuses[i].String()})
 		if it.Kind == backlog.Subtask {
 			s.Subtasks++
-			s.Counts[it.Status.String()]++
+			s.Counts[statuses[i].String()]++
 		}
 	}
 	return s
@@ -54,13 +55,13 @@ func (s *Status) Table(w io.Writer, width int) error {
 		for k := i; k < s.b.Items[i].End; k++ {
 			if s.b.Items[k].Kind == backlog.Subtask {
 				all++
-				if s.b.Items[k].Status.Satisfied() {
+				if s.statuses[k].Satisfied() {
 					done++
 				}
 			}
 		}
 		it := &s.b.Items[i]
-		rows = append(rows, []string{it.ID, Clean(it.Title), it.Status.String(), fmt.Sprintf("%d/%d", done, all)})
+		rows = append(rows, []string{it.ID, Clean(it.Title), s.statuses[i].String(), fmt.Sprintf("%d/%d", done, all)})
 	}
 	if err := table(w, width, 1, rows); err != nil {
 		return err
@@ -71,7 +72,7 @@ func (s *Status) Table(w io.Writer, width int) error {
 			counts = append(counts, fmt.Sprintf("%d %s", n, st))
 		}
 	}
-	line := plural(s.Subtasks, "subtask")
+	line := subtasks(s.Subtasks)
 	if len(counts) > 0 {
 		line += ": " + strings.Join(counts, ", ")
 	}
@@ -104,7 +105,7 @@ func (s *Status) Tree(w io.Writer, width int) error {
 	var b strings.Builder
 	for i := range s.b.Items {
 		it := &s.b.Items[i]
-		line := fmt.Sprintf("%s%-12s  %s  %s", strings.Repeat("  ", int(it.Kind)), it.Status, it.ID, Clean(it.Title))
+		line := fmt.Sprintf("%s%-12s  %s  %s", strings.Repeat("  ", int(it.Kind)), s.statuses[i], it.ID, Clean(it.Title))
 		b.WriteString(cut(line, width))
 		b.WriteByte('\n')
 	}

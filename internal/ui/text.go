@@ -1,8 +1,8 @@
 package ui
 
 import (
-	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -91,10 +91,10 @@ func table(w io.Writer, width, cutColumn int, rows [][]string) error {
 	return err
 }
 
-// plural is "1 subtask", "2 subtasks".
-func plural(n int, noun string) string {
+// subtasks is "1 subtask", "2 subtasks".
+func subtasks(n int) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 subtask"
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return strconv.Itoa(n) + " subtasks"
 }

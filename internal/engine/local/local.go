@@ -53,6 +53,7 @@ type Engine struct {
 	running  int
 	idle     int
 	unacked  int
+	failures int
 	waiting  map[*delayed]bool
 	tries    map[int32]int // retries used by a subtask, only where there were any
 	draining error
@@ -273,6 +274,16 @@ func (e *Engine) finish(i int32, n int, status backlog.Status, res *agent.Result
 	e.mu.Lock()
 	e.running--
 	e.unacked++
+	if status == backlog.Failed { // at once, not when it is acknowledged
+		e.failures++
+		switch {
+		case e.opts.FailFast:
+			e.limit("fail-fast")
+		case e.failures == e.opts.MaxFailures:
+			e.limit("max-failures")
+		}
+	}
+	ev.Alone = e.running == 0 && e.plan.Ready() == 0 && len(e.due) == 0
 	e.mu.Unlock()
 	inline := true
 	e.rec.Record(ev, func(err error) {
@@ -309,12 +320,6 @@ func (e *Engine) fail(i int32, n int, res *agent.Result) {
 	}
 	e.out.Failed = append(e.out.Failed, f)
 	e.plan.Fail(i)
-	switch {
-	case e.opts.FailFast:
-		e.limit("fail-fast")
-	case len(e.out.Failed) == e.opts.MaxFailures:
-		e.limit("max-failures")
-	}
 }
 
 // signal wakes as many workers as there is work for. The worker that calls it

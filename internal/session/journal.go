@@ -1,0 +1,391 @@
+package session
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/fsutil"
+	"github.com/hacky-run/hacky/internal/journal"
+	"github.com/hacky-run/hacky/internal/retry"
+)
+
+// JournalPath is the journal's path.
+func (l Location) JournalPath() string { return l.Path() + ".journal" }
+
+// DefaultWindow is how long a completion may wait for others to be made stable
+// together with them, while other subtasks run.
+const DefaultWindow = 3 * time.Millisecond
+
+// runLockPatience is how long a run waits for the run lock: another writer may
+// hold it for a moment, to replay what a dead run left in its journal.
+const runLockPatience = 300 * time.Millisecond
+
+// View loads a session's backlog as Read does, and the statuses as they are
+// acknowledged: those of the file with what the journal says. It takes no lock.
+func View(l Location) (*backlog.Backlog, []backlog.Status, error) {
+	for {
+		src, info, err := readFile(fsutil.OS(), l.Path())
+		if err != nil {
+			return nil, nil, explain(l.Path(), err)
+		}
+		b, err := backlog.Parse(l.Path(), src)
+		if err != nil {
+			return nil, nil, err
+		}
+		doc := newDocument(b, info)
+		contents, err := readJournal(fsutil.OS(), l)
+		if err != nil {
+			return nil, nil, err
+		}
+		// A flush in between has moved records from the one to the other.
+		now, err := os.Stat(l.Path())
+		if err != nil || fsutil.IdentityOf(now) != doc.identity {
+			if err == nil || errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			return nil, nil, err
+		}
+		for _, u := range replayed(&doc, contents, info.ModTime(), zerolog.Nop()) {
+			i, _ := b.Lookup(u.ID)
+			doc.now[i] = u.To
+		}
+		return b, doc.target(), nil
+	}
+}
+
+// readJournal reads a session's journal; nil if there is none.
+func readJournal(fsys fsutil.FS, l Location) (*journal.Contents, error) {
+	contents, err := journal.Read(fsys, l.JournalPath())
+	var damage *journal.DamageError
+	switch {
+	case errors.As(err, &damage):
+		return nil, fmt.Errorf("%w; nothing was changed: copy it away, see what tasks.json misses (%s), set that with \"hacky set\", then remove the journal", err, readable(damage))
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the journal %s cannot be read: permission denied", l.JournalPath())
+	case err != nil:
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	return contents, nil
+}
+
+// readable says what can still be read of a damaged journal.
+func readable(d *journal.DamageError) string {
+	if len(d.Readable) == 0 {
+		return "nothing in it can be read"
+	}
+	last := map[string]backlog.Status{}
+	var ids []string
+	for _, r := range d.Readable {
+		if _, known := last[r.ID]; !known {
+			ids = append(ids, r.ID)
+		}
+		last[r.ID] = r.To
+	}
+	const most = 20
+	var parts []string
+	for k, id := range ids {
+		if k == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(ids)-most))
+			break
+		}
+		parts = append(parts, id+" "+last[id].String())
+	}
+	return "it still says: " + strings.Join(parts, ", ")
+}
+
+// replayed decides what a journal's records change in a document, by the rules
+// of §5.5:
+//
+//   - the document is the one that the records change, or says for the item
+//     what one of them started from or led to, or that it is running, which a
+//     flush may have said meanwhile and is over now: the last record holds;
+//   - somebody made it Complete: that stays;
+//   - else the later change wins, theirs being known by the time of the file.
+func replayed(doc *document, c *journal.Contents, saved time.Time, log zerolog.Logger) []Update {
+	if c == nil || len(c.Records) == 0 {
+		return nil
+	}
+	same := c.Base == digest(doc.b, doc.disk)
+	last := make(map[string]int, len(c.Records))
+	known := make(map[string]uint8, len(c.Records))
+	for k, r := range c.Records {
+		last[r.ID] = k
+		known[r.ID] |= 1<<r.From | 1<<r.To
+	}
+	var out []Update
+	for k, r := range c.Records {
+		if last[r.ID] != k {
+			continue
+		}
+		i, ok := doc.b.Lookup(r.ID)
+		if !ok || doc.b.Items[i].Kind != backlog.Subtask {
+			log.Warn().Str("id", r.ID).Stringer("status", r.To).Msg("the journal has a status of an item that is no longer in tasks.json; it is dropped")
+			continue
+		}
+		disk := doc.disk[i]
+		switch {
+		case disk == r.To:
+			continue
+		case same, known[r.ID]&(1<<disk) != 0, disk.Running():
+		case disk == backlog.Complete, !r.At.After(saved):
+			log.Warn().Str("id", r.ID).Stringer("ours", r.To).Stringer("theirs", disk).
+				Msg("the journal and another program disagree about a status; theirs is kept")
+			continue
+		}
+		out = append(out, Update{ID: r.ID, From: disk, To: r.To, At: r.At})
+	}
+	return out
+}
+
+// digest is the SHA-256 of the file with these statuses.
+func digest(b *backlog.Backlog, statuses []backlog.Status) journal.Base {
+	sum := sha256.New()
+	w := bufio.NewWriterSize(sum, 1<<16)
+	_ = b.Render(w, statuses) // a hash does not fail
+	_ = w.Flush()
+	return journal.Base(sum.Sum(nil))
+}
+
+// digesting passes text on and computes its digest.
+type digesting struct {
+	io.Writer
+	sum *bufio.Writer
+}
+
+func (d digesting) WriteString(s string) (int, error) {
+	_, _ = d.sum.WriteString(s) // a hash does not fail
+	return io.WriteString(d.Writer, s)
+}
+
+// openJournal puts what a journal holds into the batch. A run then starts a
+// journal of its own; another writer flushes and removes it, unless a run is
+// alive, which looks after it itself.
+func (s *Session) openJournal() error {
+	path := s.loc.JournalPath()
+	if !s.opts.Run {
+		info, err := s.fs.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+			return nil
+		}
+		_, unlock, err := s.fs.TryLock(s.hidden("run.lock"))
+		if errors.Is(err, fsutil.ErrLocked) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("lock session: %w", err)
+		}
+		defer unlock() //nolint:errcheck // nothing was written to it
+		if err := s.reload(); err != nil {
+			return err
+		}
+	}
+	contents, err := readJournal(s.fs, s.loc)
+	if err != nil {
+		return err
+	}
+	if contents != nil {
+		s.replay(contents)
+	}
+	if s.opts.Run {
+		s.mu.Lock()
+		records := make([]journal.Record, 0, len(s.batch))
+		for _, u := range s.batch {
+			records = append(records, journal.Record(u))
+		}
+		doc := s.doc
+		s.mu.Unlock()
+		slices.SortFunc(records, func(a, b journal.Record) int { return int(a.Seq) - int(b.Seq) })
+		s.base = digest(doc.b, doc.disk)
+		// On one thread, as a flush is; see there.
+		runtime.LockOSThread()
+		_, err = retry.Do(context.Background(), s.opts.Retry, fsutil.Transient, s.logRetry("the journal cannot be started, trying again"), func() (err error) {
+			s.journal, err = journal.Create(s.fs, path, s.base, records, journal.Options{Window: s.opts.Window, Unsafe: s.opts.Unsafe})
+			return err
+		})
+		runtime.UnlockOSThread()
+		if err != nil {
+			s.journal = nil
+			s.log.Warn().Err(err).Str("file", path).Msg("the journal cannot be written; a completion counts only when tasks.json has it, which takes longer")
+		}
+		return nil
+	}
+	if contents == nil {
+		return nil
+	}
+	if err := s.Flush(context.Background()); err != nil {
+		return err
+	}
+	return journal.Remove(s.fs, path)
+}
+
+// replay puts a dead run's records into the batch.
+func (s *Session) replay(contents *journal.Contents) {
+	if len(contents.Torn) > 0 {
+		s.keepTorn(contents)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	updates := replayed(&s.doc, contents, s.doc.saved, s.log)
+	s.replayed = append(s.replayed, updates...)
+	for _, u := range updates {
+		s.seq++
+		u.Seq = s.seq
+		s.batch[u.ID] = u
+		i, _ := s.doc.b.Lookup(u.ID)
+		s.doc.now[i] = u.To
+	}
+	if len(updates) > 0 {
+		s.log.Info().Int("updates", len(updates)).Msg("replayed the journal of a run that did not end by itself")
+	}
+}
+
+// Replayed is what Open took from the journal of a dead run.
+func (s *Session) Replayed() []Decision { return decided(s.replayed) }
+
+func decided(updates []Update) []Decision {
+	out := make([]Decision, len(updates))
+	for k, u := range updates {
+		out[k] = Decision{Update: u, Disk: u.From.String(), Verdict: Applied, Why: "from the journal"}
+	}
+	return out
+}
+
+// PlanRecovery is what Open and Recover would do: with the journal, and with a
+// recovery file if r is not nil. It changes nothing.
+func PlanRecovery(l Location, r *Recovery, opts RecoverOptions) ([]Decision, error) {
+	b, err := Read(l)
+	if err != nil {
+		return nil, err
+	}
+	_, statuses, err := View(l)
+	if err != nil {
+		return nil, err
+	}
+	var updates []Update
+	for i := range b.Items {
+		if it := &b.Items[i]; it.Kind == backlog.Subtask && i < len(statuses) && statuses[i] != it.Status {
+			updates = append(updates, Update{ID: it.ID, From: it.Status, To: statuses[i]})
+		}
+	}
+	out := decided(updates)
+	if r != nil {
+		out = append(out, r.Plan(b, statuses, opts)...)
+	}
+	return out, nil
+}
+
+// JournalWaiting reports whether a session has a journal that is not empty. If
+// no run is alive, it is what a dead one left.
+func JournalWaiting(l Location) bool {
+	info, err := os.Lstat(l.JournalPath())
+	return err == nil && info.Size() > 0
+}
+
+// keepTorn keeps aside what a crash left of the last frame. It was not
+// acknowledged.
+func (s *Session) keepTorn(c *journal.Contents) {
+	name := s.hidden("journal-torn-" + stamp())
+	_, err := fsutil.Replace(s.fs, fsutil.Replacement{Path: name, Perm: 0o600,
+		Write: func(w io.Writer) error { _, err := w.Write(c.Torn); return err }})
+	ev := s.log.Warn().Int64("offset", c.TornAt).Int("bytes", len(c.Torn))
+	if err != nil {
+		ev.Err(err).Msg("the journal ends in a record that a crash cut off; it was not acknowledged, and could not be kept aside")
+		return
+	}
+	ev.Str("kept", filepath.ToSlash(name)).Msg("the journal ended in a record that a crash cut off; it was not acknowledged, and is kept aside")
+}
+
+// record puts updates into the journal, if there is one, and acknowledges them.
+func (s *Session) record(acked func(error), urgent bool, updates []Update) {
+	if s.journal == nil {
+		if !s.opts.Run {
+			acked(nil) // whoever opened the session waits for its flush
+			return
+		}
+		s.recordByFlush(acked, updates)
+		return
+	}
+	records := make([]journal.Record, len(updates))
+	for k, u := range updates {
+		records[k] = journal.Record(u)
+	}
+	s.journal.Append(urgent, func(err error) {
+		if err != nil { // tasks.json may still be writable
+			s.log.Warn().Err(err).Int("records", len(updates)).Msg("the journal cannot be written any more; a completion counts when tasks.json has it")
+			s.recordByFlush(acked, updates)
+			return
+		}
+		acked(nil)
+	}, records...)
+}
+
+// owed is an acknowledgement that a flush has to give.
+type owed struct {
+	seq   uint64
+	acked func(error)
+}
+
+// recordByFlush acknowledges updates when the next flush, or else the recovery
+// file, has them: the way of a run whose journal cannot be written.
+func (s *Session) recordByFlush(acked func(error), updates []Update) {
+	s.mu.Lock()
+	s.owed = append(s.owed, owed{updates[len(updates)-1].Seq, acked})
+	s.mu.Unlock()
+	if s.gaveUp.Load() {
+		_ = s.preserve() // tells those who wait
+		return
+	}
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// settle acknowledges what is owed up to seq.
+func (s *Session) settle(seq uint64, err error) {
+	s.mu.Lock()
+	var due []owed
+	s.owed = slices.DeleteFunc(s.owed, func(o owed) bool {
+		if o.seq <= seq {
+			due = append(due, o)
+		}
+		return o.seq <= seq
+	})
+	s.mu.Unlock()
+	for _, o := range due {
+		o.acked(err)
+	}
+}
+
+// closeJournal ends the journal. It is removed if everything in it is in
+// tasks.json, or, after a failure, in the recovery file.
+func (s *Session) closeJournal(preserved bool) error {
+	if s.journal == nil {
+		return nil
+	}
+	if preserved {
+		s.mu.Lock()
+		seq := s.seq
+		s.mu.Unlock()
+		s.journal.Flushed(seq, s.base)
+	}
+	err := s.journal.Close()
+	if err == nil && s.journal.Live() == 0 { // also when it could not be written any more
+		err = journal.Remove(s.fs, s.loc.JournalPath())
+	}
+	return err
+}
