@@ -105,7 +105,7 @@ recovery file, 4 another run has the session, 5 stopped by a limit,
 		return fmt.Errorf("%w; see \"%s --help\"", err, c.CommandPath())
 	})
 	config.Register(root.PersistentFlags(), "config", "session", "log-level", "log-format")
-	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd(), a.completionCmd())
+	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd(), a.completionCmd(), a.doctorCmd())
 	root.SetHelpCommand(a.helpCmd())
 	return root
 }
