@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/hacky-run/hacky/internal/agent"
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/engine"
 	"github.com/hacky-run/hacky/internal/engine/local"
 	"github.com/hacky-run/hacky/internal/retry"
 	"github.com/hacky-run/hacky/internal/schedule"
@@ -61,15 +63,12 @@ const (
 
 // flushOptions is how a session is written under a configuration.
 func flushOptions(cfg *config.Config, log zerolog.Logger) session.Options {
-	return session.Options{Log: log, Retry: retry.Policy{Retries: cfg.FlushRetries, Base: cfg.FlushBackoff, Max: max(flushMax, cfg.FlushBackoff)}}
+	return session.Options{Log: log, Retry: retry.Policy{Retries: cfg.FlushRetries, Base: cfg.FlushBackoff, Max: flushMax}}
 }
 
 func (a *app) run(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 	loc, err := session.Locate(cfg.Session)
 	if err != nil {
-		return err
-	}
-	if err := a.refuseNested(loc); err != nil {
 		return err
 	}
 	job := &job{app: a, cfg: cfg, log: log, loc: loc, runID: newRunID()}
@@ -80,6 +79,9 @@ func (a *app) run(ctx context.Context, cfg *config.Config, log zerolog.Logger) e
 			return err
 		}
 		return job.dryRun(b, statuses)
+	}
+	if err := a.refuseNested(loc); err != nil {
+		return err
 	}
 	return job.run(ctx)
 }
@@ -150,10 +152,7 @@ func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
 			j.selected[i] = true
 		}
 	}
-	recipe, err := j.recipe()
-	if err != nil {
-		return err
-	}
+	recipe := j.recipe()
 	absolute, err := filepath.Abs(j.loc.Dir)
 	if err != nil {
 		return err
@@ -181,17 +180,17 @@ func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
 }
 
 // recipe turns the configuration's part about execution into the agent's words.
-func (j *job) recipe() (agent.Recipe, error) {
+func (j *job) recipe() agent.Recipe {
 	r := agent.Recipe{Gates: j.cfg.Gates, Env: envVars(j.cfg.Env), Timeout: j.cfg.Timeout,
 		IdleTimeout: j.cfg.IdleTimeout, FixAttempts: j.cfg.FixAttempts}
 	for _, st := range j.cfg.Stages {
 		if st.Agent != "" {
-			return r, fmt.Errorf("%s: the stage %q names the agent %q; this version runs stages with \"run\" only, so write the agent's command line there", j.cfg.File, st.Name, st.Agent)
+			r.Unable = fmt.Sprintf("in %s the stage %q names the agent %q; this version runs stages with \"run\" only, so write the agent's command line there", j.cfg.File, st.Name, st.Agent)
 		}
 		r.Stages = append(r.Stages, agent.Stage{Name: st.Name, Run: st.Run, Prompt: st.Prompt, Output: st.Output,
 			Env: envVars(st.Env), Timeout: st.Timeout})
 	}
-	return r, nil
+	return r
 }
 
 // envVars are the variables of hacky.yaml in a fixed order, with ${NAME}
@@ -294,16 +293,42 @@ func (j *job) recover(ctx context.Context, s *session.Session, r *session.Recove
 	return nil
 }
 
+// unfinished are the ids of the subtasks that this run may start.
+func (j *job) unfinished(s *session.Session) []string {
+	var ids []string
+	for i, st := range statusesOf(j.b, s) {
+		if j.selected[i] && !st.Satisfied() {
+			ids = append(ids, j.b.Items[i].ID)
+		}
+	}
+	return ids
+}
+
+// backToPlanned puts back what a run that died left as if it were running: the
+// run lock is ours, so nothing is.
+func (j *job) backToPlanned(s *session.Session) error {
+	var changes []session.Change
+	for i, st := range statusesOf(j.b, s) {
+		if j.selected[i] && st.Running() {
+			changes = append(changes, session.Change{ID: j.b.Items[i].ID, To: backlog.Planned})
+		}
+	}
+	return s.Apply(nil, changes...)
+}
+
 // execute runs the plan and reports.
 func (j *job) execute(ctx context.Context, s *session.Session, signals *signals) error {
-	attempts, err := session.Attempts(j.loc)
-	if err != nil {
+	if err := j.backToPlanned(s); err != nil {
 		return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+	}
+	attempts, err := session.Attempts(j.loc, j.unfinished(s))
+	if err != nil { // evidence does not stop a run
+		j.log.Warn().Err(err).Msg("cannot tell how many attempts there were; counting from 1")
 	}
 	// Recovery may have changed statuses, not the backlog.
 	plan := schedule.New(j.b, statusesOf(j.b, s), j.selected)
 	progress := ui.NewProgress(j.cfg.Progress, j.stdout, j.loc.Dir, j.b)
-	tasks := retry.Policy{Retries: j.cfg.TaskRetry, Base: j.cfg.TaskBackoff, Max: max(taskMax, j.cfg.TaskBackoff)}
+	tasks := retry.Policy{Retries: j.cfg.TaskRetry, Base: j.cfg.TaskBackoff, Max: taskMax}
 	e := local.New(j.b, plan, j.runner, &recorder{s: s, b: j.b, progress: progress, log: j.log, runID: j.runID}, local.Options{
 		Parallelism: j.cfg.Parallelism, Retry: tasks, NoRetry: !j.cfg.Retry,
 		MaxTasks: j.cfg.MaxTasks, MaxFailures: j.cfg.MaxFailures, MaxDuration: j.cfg.MaxDuration, FailFast: j.cfg.FailFast,
@@ -312,8 +337,10 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 	signals.attach(e, j.runner, s)
 	out := e.Run(ctx)
 
-	final := statusesOf(j.b, s)
 	err = s.Close(context.WithoutCancel(ctx))
+	final := statusesOf(j.b, s)
+	// Somebody else may have completed what failed here.
+	out.Failed = slices.DeleteFunc(out.Failed, func(f engine.Failure) bool { return final[f.Item].Satisfied() })
 	sum := ui.Summary{Outcome: out}
 	for i, in := range j.selected {
 		if in {

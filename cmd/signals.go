@@ -97,6 +97,9 @@ func (s *signals) handle(sig os.Signal) {
 	if sig != syscall.SIGINT {
 		s.step = max(s.step, 2)
 	}
+	if s.engine == nil { // nothing runs yet, and what is being written is written whole
+		os.Exit(codeOf(s.first))
+	}
 	switch s.step {
 	case 1:
 		fmt.Fprintln(s.app.stderr, "hacky: letting running subtasks finish; Ctrl+C again stops them")
@@ -106,15 +109,17 @@ func (s *signals) handle(sig os.Signal) {
 		s.drainLocked(errors.New("interrupted"))
 		s.stop(errors.New("interrupted"))
 	default:
+		s.mu.Unlock() // the flush may want to tell us that it fails
 		s.exit()
+		s.mu.Lock()
 	}
 }
 
 // exitPatience bounds the last flush of a user who does not want to wait.
 const exitPatience = time.Second
 
-// exit leaves at once: no process stays behind, and what is in the batch gets
-// one short chance.
+// exit leaves at once: no process stays behind. The journal has everything;
+// what is in the batch gets one short chance all the same.
 func (s *signals) exit() {
 	if s.runner != nil {
 		s.runner.Kill()

@@ -39,6 +39,7 @@ type Recipe struct {
 	Timeout     time.Duration // per attempt
 	IdleTimeout time.Duration // without output
 	FixAttempts int           // how often a failed gate goes back to the implement stage
+	Unable      string        // why Stages cannot be executed; "" if they can
 }
 
 // Prompt is what a stage's templates may use.
@@ -199,6 +200,9 @@ func (r *Runner) Check(i int32) error {
 	if spec.Run.IsZero() && len(r.recipe.Stages) == 0 {
 		return fmt.Errorf("%s has no \"run\", and no stages are configured; add one of them (hacky.yaml: stages)", r.b.Items[i].ID)
 	}
+	if spec.Run.IsZero() && r.recipe.Unable != "" {
+		return fmt.Errorf("%s: %s", r.b.Items[i].ID, r.recipe.Unable)
+	}
 	if spec.Workdir == "" {
 		return nil
 	}
@@ -358,7 +362,7 @@ func gateNames(gates []backlog.Gate) []string {
 	for _, g := range gates {
 		base := "gate-" + strconv.Itoa(g.Level)
 		if g.Name != "" {
-			base += "-" + g.Name
+			base += "-" + fileName(g.Name)
 		}
 		name := base
 		for n := 2; slices.Contains(names, name); n++ {
@@ -367,6 +371,17 @@ func gateNames(gates []backlog.Gate) []string {
 		names = append(names, name)
 	}
 	return names
+}
+
+// fileName makes any text fit for a part of a file's name.
+func fileName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+			return r
+		}
+		return '-'
+	}, s)
+	return s[:min(len(s), 64)]
 }
 
 func (a *attempt) execution(stage string, run backlog.Command, timeout time.Duration) *execution {

@@ -496,17 +496,7 @@ func (p *parser) gates(spec *Spec) bool {
 				hasLevel = true
 				return p.integer(key, 1, 4, &g.Level)
 			case "name":
-				nameAt := p.i
-				if p.null() {
-					return true
-				}
-				if !p.plainText(key, &g.Name) {
-					return false
-				}
-				if !plainName(g.Name) {
-					p.problem(nameAt, "a gate's name must be at most 64 letters, digits, '-' or '_', not %s", quote(g.Name))
-				}
-				return true
+				return p.null() || p.plainText(key, &g.Name)
 			case "run":
 				hasRun = true
 				return p.command(key, &g.Run)
@@ -527,14 +517,4 @@ func (p *parser) gates(spec *Spec) bool {
 		spec.Gates = append(spec.Gates, g)
 		return true
 	})
-}
-
-// plainName accepts what is safe as a part of a file name.
-func plainName(s string) bool {
-	for _, c := range []byte(s) {
-		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return len(s) <= 64
 }

@@ -328,10 +328,8 @@ var refusals = []struct {
 	{"gate run and timeout", oneTask(subtask(1, `"gates":[{"level":1,"run":"","timeout":"soon"},{"level":1,"run":null}]`)), `2:95: "run" must not be empty
 2:108: "timeout" is "soon"; it must be a duration above 0, like "400ms" or "30m"
 2:133: "run" must be a shell line or a list of arguments, not null`},
-	{"gate names", oneTask(subtask(1, `"gates":[{"level":1,"run":"a","name":"../x"},{"level":1,"run":"a","name":""},{"level":1,"run":"a","name":1},{"level":1,"run":"a","name":"`+strings.Repeat("n", 65)+`"}]`)), `2:106: a gate's name must be at most 64 letters, digits, '-' or '_', not "../x"
-2:142: "name" must not be empty
-2:174: "name" must be a string, not a number
-2:205: a gate's name must be at most 64 letters, digits, '-' or '_', not "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"...`},
+	{"gate names", oneTask(subtask(1, `"gates":[{"level":1,"run":"a","name":"any text"},{"level":1,"run":"a","name":""},{"level":1,"run":"a","name":1}]`)), `2:146: "name" must not be empty
+2:178: "name" must be a string, not a number`},
 	{"retries negative", oneTask(subtask(1, `"retries":-1`)), `2:79: "retries" must be an integer between 0 and 10, not -1`},
 	{"retries 11", oneTask(subtask(1, `"retries":11`)), `2:79: "retries" must be an integer between 0 and 10, not 11`},
 	{"retries 1.5", oneTask(subtask(1, `"retries":1.5`)), `2:79: "retries" must be an integer between 0 and 10, not 1.5`},

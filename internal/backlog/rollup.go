@@ -10,6 +10,8 @@ package backlog
 //     Failed. What waits for a failed item is not able to;
 //   - else Implementing.
 //
+// A parent with no subtasks below says nothing about the work and is left out.
+//
 // It takes time linear in items and dependencies.
 func (b *Backlog) RollUp(statuses []Status) []Status {
 	out := append([]Status(nil), statuses...)
@@ -27,7 +29,7 @@ func (b *Backlog) RollUp(statuses []Status) []Status {
 		case it.Kind == Subtask:
 			s.alive = out[i].Running() || out[i] == Planned && (stuck == nil || !stuck[i])
 		case s.children == 0:
-			// nothing below it can run
+			continue
 		case s.obsolete == s.children:
 			out[i] = Obsolete
 		case s.obsolete+s.complete == s.children:

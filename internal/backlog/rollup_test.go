@@ -135,8 +135,8 @@ func TestRollUpNested(t *testing.T) {
 			map[string]Status{"P1": Implementing, "P1.M1": Complete, "P1.M1.T1": Complete, "P1.M1.T2": Obsolete}},
 		{"all is done", nil, map[string]Status{"P1.M1.T1.S1": Complete, "P1.M1.T1.S2": Complete, "P1.M1.T2.S1": Obsolete, "P1.M2.T1.S1": Obsolete, childless: Obsolete},
 			map[string]Status{"P1": Complete, "P1.M1": Complete, "P1.M2": Obsolete, "P1.M2.T1": Obsolete}},
-		{"childless parents keep what they say", nil, map[string]Status{"P2": Researching, childless: Complete},
-			map[string]Status{"P2": Researching, childless: Complete, "P1.M2": Implementing}},
+		{"childless parents keep what they say, and say nothing about others", nil, map[string]Status{"P2": Researching, childless: Complete},
+			map[string]Status{"P2": Researching, childless: Complete, "P1.M2": Planned}},
 		{"failed, and able elsewhere", nil, map[string]Status{"P1.M1.T1.S1": Failed, "P1.M1.T1.S2": Complete},
 			map[string]Status{"P1.M1.T1": Failed, "P1.M1": Implementing, "P1": Implementing}},
 		{"failed, and running elsewhere", nil, map[string]Status{"P1.M1.T1.S1": Failed, "P1.M1.T1.S2": Complete, "P1.M1.T2.S1": Retrying},
@@ -147,7 +147,7 @@ func TestRollUpNested(t *testing.T) {
 			map[string]Status{"P1.M1": Failed}},
 		{"waiting through a milestone, and what waits through a task for that",
 			map[string]string{"P1.M2.T1.S1": "P1.M1", "P1.M1.T2.S1": "P1.M1.T1"}, map[string]Status{"P1.M1.T1.S2": Failed, "P1.M1.T1.S1": Complete, childless: Complete},
-			map[string]Status{"P1.M1": Failed, "P1": Failed, "P1.M2.T1": Planned, "P1.M2": Implementing}},
+			map[string]Status{"P1.M1": Failed, "P1": Failed, "P1.M2.T1": Planned, "P1.M2": Planned}},
 		{"waiting for a task whose other part failed does not stop what does not wait",
 			map[string]string{"P1.M2.T1.S1": "P1.M1.T1.S2"}, map[string]Status{"P1.M1.T1.S1": Failed},
 			map[string]Status{"P1.M1.T1": Implementing, "P1.M1": Implementing, "P1": Implementing}},
@@ -192,13 +192,23 @@ func (r slowRollUp) able(i int32) bool {
 	return true
 }
 
+// empty tells that there are no subtasks below a parent.
+func (r slowRollUp) empty(i int32) bool {
+	for k := i; k < r.b.Items[i].End; k++ {
+		if r.b.Items[k].Kind == Subtask {
+			return false
+		}
+	}
+	return true
+}
+
 func (r slowRollUp) of(i int32) Status {
-	if r.childless(i) {
+	if r.b.Items[i].Kind == Subtask || r.empty(i) {
 		return r.statuses[i]
 	}
 	only := func(allowed ...Status) bool {
 		for c := range r.b.Children(i) {
-			if !slices.Contains(allowed, r.of(c)) {
+			if !r.empty(c) && !slices.Contains(allowed, r.of(c)) {
 				return false
 			}
 		}
@@ -206,7 +216,7 @@ func (r slowRollUp) of(i int32) Status {
 	}
 	failed, alive := false, false
 	for c := range r.b.Children(i) {
-		failed = failed || r.of(c) == Failed
+		failed = failed || !r.empty(c) && r.of(c) == Failed
 	}
 	for s := i + 1; s < r.b.Items[i].End; s++ {
 		alive = alive || r.b.Items[s].Kind == Subtask && (r.statuses[s].Running() || r.able(s))

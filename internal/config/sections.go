@@ -87,7 +87,7 @@ func (d *document) parseGates(f field) {
 					g.Level = level
 				}
 			case "name":
-				g.Name = d.name(f)
+				g.Name = d.text(f) // as in tasks.json: any text
 			case "run":
 				g.Run = d.command(f)
 			case "timeout":

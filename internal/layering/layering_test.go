@@ -20,7 +20,7 @@ func arrows() map[string][]string {
 		"internal/config":       {"internal/backlog"},                                                           // the types of commands and gates
 		"internal/config/gen":   {"internal/config"},                                                            // writes the sample and the table
 		"internal/ui":           {"internal/engine", "internal/schedule", "internal/agent", "internal/backlog"}, // shows events
-		"internal/session":      {"internal/backlog", "internal/fsutil", "internal/retry"},                      // no engine, no terminal
+		"internal/session":      {"internal/backlog", "internal/fsutil", "internal/retry", "internal/journal"},  // no engine, no terminal
 		"internal/engine":       {"internal/agent", "internal/backlog", "internal/schedule"},                    // no session: it emits events
 		"internal/engine/local": {"internal/engine", "internal/agent", "internal/backlog", "internal/retry", "internal/schedule"},
 

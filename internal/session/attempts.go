@@ -10,7 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -119,6 +122,9 @@ func (l *attemptLog) write() error {
 
 func (l *attemptLog) open() error {
 	name := attemptsPath(l.dir)
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", name)
+	}
 	if err := os.Mkdir(filepath.Dir(name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -153,16 +159,34 @@ func (l *attemptLog) close() error {
 const maxAttemptLine = 1 << 20
 
 // Attempts counts the attempts of every subtask so far: the highest number on
-// record. Lines that are no record are passed over: the file is evidence that
-// people may have edited.
-func Attempts(l Location) (map[string]int, error) {
+// record, or, for the subtasks named, of which a run that died may not have
+// written the last down, of a directory. Lines that are no record are passed
+// over: the file is evidence that people may have edited.
+func Attempts(l Location, ids []string) (map[string]int, error) {
 	out := map[string]int{}
-	f, err := os.Open(attemptsPath(l.Dir))
+	for _, id := range ids {
+		entries, err := os.ReadDir(filepath.Join(l.Dir, "artifacts", id))
+		if err != nil {
+			if _, aerr := os.Stat(filepath.Join(l.Dir, "artifacts")); aerr != nil {
+				break // none has one
+			}
+			continue
+		}
+		for _, e := range entries {
+			if n, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "attempt-")); err == nil {
+				out[id] = max(out[id], n)
+			}
+		}
+	}
+	f, err := os.OpenFile(attemptsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return out, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read attempts: %w", err)
+		return out, fmt.Errorf("read attempts: %w", err)
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return out, errors.Join(fmt.Errorf("read attempts: %s is not a regular file", f.Name()), err, f.Close())
 	}
 	lines := bufio.NewReaderSize(f, 1<<16)
 	for {

@@ -22,7 +22,7 @@ func record(t *testing.T, s *Session, n, attempt int) {
 
 func wantAttempts(t *testing.T, l Location, want map[string]int) {
 	t.Helper()
-	got, err := Attempts(l)
+	got, err := Attempts(l, nil)
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("attempts %v, %v; want %v", got, err, want)
 	}
@@ -96,7 +96,7 @@ func TestAttemptsAmongOtherThings(t *testing.T) {
 	if err := os.Mkdir(attemptsPath(l.Dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Attempts(l); err == nil || !strings.Contains(err.Error(), "read attempts") {
+	if _, err := Attempts(l, nil); err == nil || !strings.Contains(err.Error(), "read attempts") {
 		t.Errorf("attempts of a directory: %v", err)
 	}
 	s := open(t, l, options(nil, nil))

@@ -82,7 +82,7 @@ func (s *Session) decide(it *backlog.Item, seen uint8, info fs.FileInfo) {
 	if !pending {
 		var flushed bool
 		if ours, flushed = s.written[it.ID]; !flushed {
-			s.log.Info().Str("id", it.ID).Stringer("theirs", theirs).Msg("another program changed this status; taken over")
+			s.log.Debug().Str("id", it.ID).Stringer("theirs", theirs).Msg("another program changed this status; taken over")
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/fsutil"
@@ -92,11 +93,15 @@ func (s *Session) Recover(ctx context.Context, r *Recovery, opts RecoverOptions,
 	s.mu.Lock()
 	decisions := r.Plan(s.doc.b, s.doc.disk, opts)
 	s.mu.Unlock()
+	later := make(map[string]time.Time, len(s.replayed))
+	for _, u := range s.replayed {
+		later[u.ID] = u.At
+	}
 	for k := range decisions {
 		// What the journal had is later: it was accepted when the recovery file
 		// had been written.
 		d := &decisions[k]
-		if d.Verdict == Conflict && slices.ContainsFunc(s.replayed, func(u Update) bool { return u.ID == d.ID && !u.At.Before(d.At) }) {
+		if at, ok := later[d.ID]; ok && d.Verdict == Conflict && !at.Before(d.At) {
 			d.Verdict, d.Why = AlreadyThere, "the journal had a later status"
 		}
 	}
@@ -177,8 +182,9 @@ func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) error {
 		}
 	}
 	// What was added since it was read has not been replayed.
+	read := setOf(r.Changes)
 	for _, u := range now.Changes {
-		if !contains(r.Changes, u) {
+		if !read[keyOf(u)] {
 			left = append(left, u)
 		}
 	}
@@ -188,7 +194,8 @@ func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) error {
 		}
 		return s.fs.SyncDir(filepath.Dir(r.Path))
 	}
-	if len(left) == len(now.Changes) && !slices.ContainsFunc(left, func(u Update) bool { return !contains(now.Changes, u) }) {
+	there := setOf(now.Changes)
+	if len(left) == len(now.Changes) && !slices.ContainsFunc(left, func(u Update) bool { return !there[keyOf(u)] }) {
 		return nil // the file says it already
 	}
 	s.mu.Lock()
@@ -199,6 +206,19 @@ func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) error {
 		Message: "conflicts that \"hacky recover\" left: settle them with --force or --discard"})
 }
 
-func contains(updates []Update, u Update) bool {
-	return slices.ContainsFunc(updates, func(v Update) bool { return v.ID == u.ID && v.To == u.To && v.At.Equal(u.At) })
+// updateKey tells one update from another.
+type updateKey struct {
+	id string
+	to backlog.Status
+	at int64
+}
+
+func keyOf(u Update) updateKey { return updateKey{u.ID, u.To, u.At.UnixNano()} }
+
+func setOf(updates []Update) map[updateKey]bool {
+	set := make(map[updateKey]bool, len(updates))
+	for _, u := range updates {
+		set[keyOf(u)] = true
+	}
+	return set
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/fsutil"
+	"github.com/hacky-run/hacky/internal/retry"
 )
 
 // The recovery file, tasks.json.failed, is one JSON object (§6):
@@ -161,8 +162,13 @@ func (s *Session) replaceRecovery(path string, doc document, changes []Update, t
 		return fmt.Errorf("encode recovery file: %w", err)
 	}
 	full := func(w io.Writer) error {
-		whole := strings.TrimPrefix(string(doc.b.Bytes(target)), "\ufeff")
-		_, err := io.WriteString(w, strings.TrimSuffix(string(head), "null\n}")+whole+"}\n")
+		if _, err := io.WriteString(w, strings.TrimSuffix(string(head), "null\n}")); err != nil {
+			return err
+		}
+		if err := doc.b.Render(&withoutBOM{w: w}, target); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "}\n")
 		return err
 	}
 	small := func(w io.Writer) error {
@@ -171,11 +177,17 @@ func (s *Session) replaceRecovery(path string, doc document, changes []Update, t
 	}
 	var errs []error
 	for _, write := range []func(io.Writer) error{full, small} {
-		_, err := fsutil.Replace(s.fs, fsutil.Replacement{Path: path, Perm: 0o600, Write: write})
+		_, err := retry.Do(context.Background(), s.opts.Retry, fsutil.Transient, s.logRetry("the recovery file cannot be written, trying again"), func() error {
+			_, err := fsutil.Replace(s.fs, fsutil.Replacement{Path: path, Perm: 0o600, Write: write})
+			return err
+		})
 		if err == nil {
 			return nil
 		}
 		errs = append(errs, err)
+		if fsutil.Transient(err) {
+			break // a small one would fail for the same reason
+		}
 	}
 	// Where a file can be made, but not renamed: a reader that finds half of it
 	// knows it for damaged, and reads what there is.
@@ -184,6 +196,25 @@ func (s *Session) replaceRecovery(path string, doc document, changes []Update, t
 		return nil
 	}
 	return errors.Join(append(errs, err)...)
+}
+
+// withoutBOM drops a byte order mark at the beginning.
+type withoutBOM struct {
+	w     io.Writer
+	begun bool
+}
+
+func (b *withoutBOM) Write(p []byte) (int, error) { return b.WriteString(string(p)) }
+
+// WriteString expects the mark, if there is one, in one piece, as Render writes it.
+func (b *withoutBOM) WriteString(s string) (int, error) {
+	n := len(s)
+	if !b.begun && n > 0 {
+		b.begun = true
+		s = strings.TrimPrefix(s, "\ufeff")
+	}
+	_, err := io.WriteString(b.w, s)
+	return n, err
 }
 
 func bySeq(a, b Update) int { return cmp.Compare(a.Seq, b.Seq) }
@@ -435,6 +466,6 @@ func (r *Recovery) changesOn(b *backlog.Backlog, disk []backlog.Status) []Update
 
 // RecoveryWaiting reports whether a session has a recovery file.
 func RecoveryWaiting(l Location) bool {
-	_, err := os.Lstat(l.RecoveryPath())
-	return err == nil
+	_, err := os.Stat(l.RecoveryPath())
+	return !errors.Is(err, fs.ErrNotExist)
 }

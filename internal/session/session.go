@@ -198,7 +198,11 @@ func (s *Session) reload() error {
 	return s.load()
 }
 
-func (s *Session) hidden(name string) string { return filepath.Join(s.loc.Dir, ".hacky", name) }
+// hidden is a file in .hacky/ beside the backlog itself: whoever comes to it
+// through a symbolic link takes the same locks.
+func (s *Session) hidden(name string) string {
+	return filepath.Join(filepath.Dir(s.path), ".hacky", name)
+}
 
 // prepare makes .hacky/ with what belongs into it.
 func (s *Session) prepare() error {

@@ -14,7 +14,7 @@ import (
 func Clean(s string) string {
 	ok := true
 	for _, r := range s {
-		if unicode.IsControl(r) || r == utf8.RuneError {
+		if deceives(r) || r == utf8.RuneError {
 			ok = false
 			break
 		}
@@ -23,11 +23,19 @@ func Clean(s string) string {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if deceives(r) {
 			return ' '
 		}
 		return r
 	}, s)
+}
+
+// deceives tells what is not a mark on the screen: control characters, and
+// format characters that turn text around or hide, but for the joiners that
+// scripts and emoji need.
+func deceives(r rune) bool {
+	const joiner, nonJoiner = '\u200d', '\u200c'
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != joiner && r != nonJoiner
 }
 
 // cut shortens text to at most width characters.

@@ -174,7 +174,7 @@ func (e *Engine) take() (i int32, skip, ok bool) {
 				i = e.due[0].item
 				e.due = e.due[1:]
 				e.running++
-				return i, false, true
+				return i, e.rec.Status(i).Satisfied(), true
 			}
 			if e.out.Limit == "" {
 				if i, ok = e.plan.Next(); ok {
