@@ -1,13 +1,11 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -178,20 +176,6 @@ func (r *Runner) leave(k *killer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.active, k)
-}
-
-func parseTemplate(name, source string) (*template.Template, error) {
-	if source == "" {
-		return nil, nil
-	}
-	t, err := template.New(name).Option("missingkey=error").Parse(source)
-	if err == nil {
-		err = t.Execute(new(bytes.Buffer), Prompt{})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("stage %w", err)
-	}
-	return t, nil
 }
 
 // Check says what would keep a subtask from being executed at all.
@@ -435,100 +419,6 @@ func (a *attempt) decide(x *execution, end ended) bool {
 	}
 	a.res.Tail = x.log.last()
 	return false
-}
-
-func (a *attempt) promptData(failure string) Prompt {
-	data := Prompt{ID: a.item.ID, Title: a.item.Title, Attempt: a.n, Failure: failure}
-	if len(a.stages) == 0 || !a.spec.Run.IsZero() {
-		return data // no template will look
-	}
-	data.Context, _ = a.b.Field(a.i, "context_scope")
-	for p := a.item.Parent; p >= 0; p = a.b.Items[p].Parent {
-		description, _ := a.b.Field(p, "description")
-		data.Parents = append(data.Parents, Parent{a.b.Items[p].ID, a.b.Items[p].Title, description})
-	}
-	slices.Reverse(data.Parents)
-	return data
-}
-
-// prompt renders a stage's prompt into the attempt's prompt.md and opens it
-// for the command to read.
-func (a *attempt) prompt(k int, data Prompt) (file string, stdin *os.File, err error) {
-	if !a.spec.Run.IsZero() || a.stages[k].prompt == nil {
-		return "", nil, nil
-	}
-	var text bytes.Buffer
-	if err := a.stages[k].prompt.Execute(&text, data); err != nil {
-		return "", nil, fmt.Errorf("render prompt: %w", err)
-	}
-	name := a.file("prompt.md")
-	if err := a.root.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return "", nil, fmt.Errorf("write prompt: %w", err)
-	}
-	if err := a.root.WriteFile(name, text.Bytes(), 0o644); err != nil {
-		return "", nil, fmt.Errorf("write prompt: %w", err)
-	}
-	stdin, err = a.root.Open(name)
-	return filepath.Join(a.session, name), stdin, err
-}
-
-// output checks that a stage left the file that it has to.
-func (a *attempt) output(k int, data Prompt) error {
-	if !a.spec.Run.IsZero() || a.stages[k].output == nil {
-		return nil
-	}
-	var name strings.Builder
-	if err := a.stages[k].output.Execute(&name, data); err != nil {
-		return fmt.Errorf("render output: %w", err)
-	}
-	info, err := a.root.Stat(filepath.Clean(name.String()))
-	switch {
-	case err != nil:
-		return fmt.Errorf("exit 0, but the output %s is not there: %w", name.String(), err)
-	case !info.Mode().IsRegular() || info.Size() == 0:
-		return fmt.Errorf("exit 0, but the output %s is empty", name.String())
-	}
-	return nil
-}
-
-// lookup finds a program in the PATH that the command will see. Names with a
-// slash are left to the system, relative to the command's directory.
-func (a *attempt) lookup(x *execution) (string, error) {
-	name := x.argv[0]
-	if strings.Contains(name, "/") {
-		return name, nil
-	}
-	dirs := lookupEnv(x.env, "PATH")
-	key := [2]string{dirs, name}
-	a.mu.Lock()
-	found := a.programs[key]
-	a.mu.Unlock()
-	if found != "" {
-		return found, nil
-	}
-	for _, dir := range filepath.SplitList(dirs) {
-		file := filepath.Join(dir, name)
-		absolute := filepath.IsAbs(dir)
-		if !absolute {
-			file = filepath.Join(a.dir, file)
-		}
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			if absolute { // others have other directories
-				a.mu.Lock()
-				a.programs[key] = file
-				a.mu.Unlock()
-			}
-			return file, nil
-		}
-	}
-	return "", &exec.Error{Name: name, Err: fs.ErrNotExist}
-}
-
-// forget makes the next lookup look again: the program may have moved.
-func (a *attempt) forget(x *execution) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.programs, [2]string{lookupEnv(x.env, "PATH"), x.argv[0]})
 }
 
 // Describe is what a subtask would execute, in one line for people.
