@@ -11,7 +11,7 @@ BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
 
-.PHONY: all build demo test deps check fmt vet lint layering cross race bench bench-go fuzz generate clean help
+.PHONY: all build demo test deps check fmt vet lint layering cross race bench bench-go fuzz sim generate clean help
 
 all: build
 

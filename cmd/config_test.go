@@ -191,3 +191,22 @@ func TestConfigFiles(t *testing.T) {
 		}
 	}
 }
+
+// The example of the documentation runs as it stands there.
+func TestDocumentedExampleRuns(t *testing.T) {
+	t.Parallel()
+	_, rest, _ := strings.Cut(read(t, "../docs/configuration.md"), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("docs/configuration.md has no example")
+	}
+	backlog := strings.ReplaceAll(oneTask(subtask{run: `""`}), `,"run":""`, "")
+	dir := session(t, strings.ReplaceAll(backlog, `"context_scope":""`, `"context_scope":"As far as is known."`))
+	write(t, filepath.Join(dir, "hacky.yaml"), example)
+	hacky(t, dir, "run").wants(t, 0)
+	contains(t, "status", hacky(t, dir, "status").stdout, "1 subtask: 1 Complete\n")
+	notes := read(t, filepath.Join(dir, "notes-P1.M1.T1.S1.md"))
+	contains(t, "the notes", notes, "What is there about Subtask 1? As far as is known.\n", "It is part of P1.M1, A milestone: \n")
+	log := read(t, filepath.Join(dir, "artifacts", "P1.M1.T1.S1", "attempt-1", "implement.log"))
+	contains(t, "the log", log, "level 2, attempt 1\n", "Do P1.M1.T1.S1, following notes-P1.M1.T1.S1.md.\n")
+}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/doctor"
-	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
@@ -99,7 +98,7 @@ func (o *doctorOptions) check(c *cobra.Command) error {
 
 func (a *app) doctor(ctx context.Context, cfg *config.Config, output string) error {
 	target := doctor.Target{Dir: ".", Hint: func(command, session string) string { return "hacky " + command + sessionArg(session) }}
-	loc, err := session.Locate(cfg.Session)
+	loc, err := a.locate(cfg)
 	switch {
 	case err == nil:
 		target.Session = loc

@@ -75,11 +75,11 @@ func TestDoctorWrongCalls(t *testing.T) {
 	for _, c := range []struct{ call, want string }{
 		{"doctor here", `hacky: "hacky doctor" takes no arguments, but got "here"`},
 		{"doctor -o tree", `hacky: --output: "tree" is not one of table, json, yaml`},
-		{"doctor --session nowhere", `hacky: the session "nowhere" was not found`},
+		{"doctor --session nowhere", `hacky: --session: the session "nowhere" was not found`},
 		{"doctor --seed 3", "hacky: --seed is for --torture only"},
 		{"doctor --time 3s", "hacky: --time is for --torture only"},
 		{"doctor --torture --time -3s", `hacky: --time: "-3s" is not a duration above 0`},
-		{"doctor --torture --time soon", "invalid argument"},
+		{"doctor --torture --time soon", `hacky: --time: "soon" is not a duration such as 30s or 5m`},
 		{"doctor --torture a b", "takes one directory, but got 2"},
 		{"doctor --torture .", "hacky: torture: . is not empty: it holds tasks.json; name a new or an empty directory"},
 	} {

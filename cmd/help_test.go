@@ -58,9 +58,13 @@ func TestWrongCalls(t *testing.T) {
 		{"run now", `hacky: "hacky run" takes no arguments, but got "now"; see "hacky run --help"`},
 		{"run --dry-run=perhaps", `hacky: --dry-run: "perhaps" is not true or false`},
 		{"run --config nowhere.yaml", `nowhere.yaml`},
-		{"run --session nowhere", `hacky: the session "nowhere" was not found`},
-		{"run --session nowhere/tasks.json", `hacky: the session nowhere/tasks.json does not exist`},
+		{"run --session nowhere", `hacky: --session: the session "nowhere" was not found`},
+		{"run --session nowhere/tasks.json", `hacky: --session: the session nowhere/tasks.json does not exist`},
 		{"recover now", `takes no arguments`},
+		{"recover --keep=perhaps", `hacky: --keep: "perhaps" is not true or false; see "hacky recover --help"`},
+		{"recover --force --discard", `hacky: --force and --discard exclude each other: `},
+		{"doctor --torture=perhaps", `hacky: --torture: "perhaps" is not true or false; see "hacky doctor --help"`},
+		{"doctor --torture --seed x", `hacky: --seed: "x" is not an integer of at least 0; see "hacky doctor --help"`},
 		{"recover -o tree", `hacky: --output: "tree" is not one of table, json, yaml`},
 		{"status --scope P1", `hacky: unknown flag: --scope; see "hacky status --help"`},
 		{"set P1", `hacky: set needs one id or more and a status`},
@@ -79,6 +83,9 @@ func TestWrongCalls(t *testing.T) {
 				t.Errorf("on standard output: %s", r.stdout)
 			}
 			contains(t, "standard error", r.stderr, c.want)
+			if strings.Contains(r.stderr, "strconv") {
+				t.Errorf("not for people: %s", r.stderr)
+			}
 		})
 	}
 	if after := snapshot(t, dir); after != before {

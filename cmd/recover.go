@@ -50,7 +50,6 @@ file is damaged or the call is wrong, 3 tasks.json still cannot be written.`,
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would happen; touch nothing")
 	f.BoolVar(&o.force, "force", false, "in a conflict, or a damaged file, take the recovery file's side")
 	f.BoolVar(&o.discard, "discard", false, "in a conflict keep tasks.json and drop the update")
-	c.MarkFlagsMutuallyExclusive("force", "discard")
 	f.StringVarP(&o.output, "output", "o", "table", "output: table, json, yaml")
 	return c
 }
@@ -59,7 +58,10 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 	if err := checkOutput(o.output, "table", "json", "yaml"); err != nil {
 		return err
 	}
-	loc, err := session.Locate(cfg.Session)
+	if o.force && o.discard {
+		return errors.New("--force and --discard exclude each other: in a conflict either the recovery file wins, or tasks.json does")
+	}
+	loc, err := a.locate(cfg)
 	if err != nil {
 		return err
 	}
@@ -82,8 +84,10 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 		if err != nil {
 			return err
 		}
-		if err := a.recovered(o.output, loc, decisions, true); err != nil {
-			return err
+		if len(decisions) > 0 || o.output != "table" { // else there is nothing to show
+			if err := a.recovered(o.output, loc, decisions, true); err != nil {
+				return err
+			}
 		}
 		return damaged(r, loc, o.file)
 	}

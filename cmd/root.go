@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/hacky-run/hacky/internal/config"
@@ -24,6 +25,7 @@ import (
 type app struct {
 	stdout, stderr io.Writer
 	env            config.Env
+	options        []config.Effective // as load found them
 }
 
 // Main runs hacky with these arguments and returns the exit code.
@@ -102,12 +104,32 @@ recovery file, 4 another run has the session, 5 stopped by a limit,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see \"%s --help\"", err, c.CommandPath())
+		return fmt.Errorf("%w; see \"%s --help\"", plainFlagError(err), c.CommandPath())
 	})
+	root.Version = versionLine()
+	root.SetVersionTemplate("{{.Version}}\n")
 	config.Register(root.PersistentFlags(), "config", "session", "log-level", "log-format")
 	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd(), a.completionCmd(), a.doctorCmd())
 	root.SetHelpCommand(a.helpCmd())
 	return root
+}
+
+// plainFlagError says what a flag of a command's own allows, as Load does for
+// options, instead of which Go function refused it.
+func plainFlagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	allowed, ok := map[string]string{
+		"bool":     "true or false",
+		"duration": "a duration such as 30s or 5m",
+		"uint64":   "an integer of at least 0",
+	}[invalid.GetFlag().Value.Type()]
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), allowed)
 }
 
 // noArgs is cobra.NoArgs in words that fit a command without commands below it.
@@ -120,11 +142,27 @@ func noArgs(c *cobra.Command, args []string) error {
 
 // load reads the configuration with the flags of a command.
 func (a *app) load(c *cobra.Command) (*config.Config, zerolog.Logger, error) {
-	cfg, _, err := config.Load(c.Flags(), a.env)
+	cfg, effective, err := config.Load(c.Flags(), a.env)
 	if err != nil {
 		return nil, zerolog.Nop(), err
 	}
+	a.options = effective
 	return cfg, a.logger(cfg), nil
+}
+
+// origin names where an option's value comes from, as messages about
+// configuration begin: --scope, HACKY_SCOPE, or hacky.yaml:3: scope.
+func (a *app) origin(option string) string {
+	for _, e := range a.options {
+		switch {
+		case e.Name != option || e.Origin == "":
+		case e.Source == config.FromFile:
+			return e.Origin + ": " + option
+		default:
+			return e.Origin
+		}
+	}
+	return "--" + option
 }
 
 // logger logs to standard error: for people on a terminal, else as JSON.

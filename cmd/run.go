@@ -67,7 +67,7 @@ func flushOptions(cfg *config.Config, log zerolog.Logger) session.Options {
 }
 
 func (a *app) run(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
-	loc, err := session.Locate(cfg.Session)
+	loc, err := a.locate(cfg)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (j *job) close() {
 func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
 	j.close()
 	j.runner = nil
-	scope, err := resolveScope(b, j.cfg.Scope)
+	scope, err := resolveScope(b, j.cfg.Scope, j.origin("scope"))
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,9 @@ import (
 	"github.com/hacky-run/hacky/internal/backlog"
 )
 
-// resolveScope finds the items of a scope; nil is everything.
-func resolveScope(b *backlog.Backlog, ids []string) ([]int32, error) {
+// resolveScope finds the items of a scope; nil is everything. origin is where
+// the scope was given.
+func resolveScope(b *backlog.Backlog, ids []string, origin string) ([]int32, error) {
 	if ids == nil {
 		return nil, nil
 	}
@@ -29,7 +30,7 @@ func resolveScope(b *backlog.Backlog, ids []string) ([]int32, error) {
 		if len(unknown) > 1 {
 			verb = "are"
 		}
-		return nil, fmt.Errorf("--scope: %s %s not in the backlog; \"hacky status -o tree\" shows what is", strings.Join(unknown, ", "), verb)
+		return nil, fmt.Errorf("%s: %s %s not in the backlog; \"hacky status -o tree\" shows what is", origin, strings.Join(unknown, ", "), verb)
 	}
 	return scope, nil
 }

@@ -43,7 +43,7 @@ Exit codes: 0, or 2 if the backlog cannot be read.`,
 }
 
 func (a *app) status(cfg *config.Config, output string) error {
-	loc, err := session.Locate(cfg.Session)
+	loc, err := a.locate(cfg)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (a *app) set(ctx context.Context, cfg *config.Config, log zerolog.Logger, i
 	if err != nil {
 		return err
 	}
-	loc, err := session.Locate(cfg.Session)
+	loc, err := a.locate(cfg)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ type report struct {
 }
 
 func (a *app) validate(cfg *config.Config, output string) error {
-	loc, err := session.Locate(cfg.Session)
+	loc, err := a.locate(cfg)
 	if err != nil {
 		return err
 	}

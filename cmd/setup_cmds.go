@@ -136,6 +136,12 @@ func writeNew(path string, content []byte) error {
 	return nil
 }
 
+// versionLine is the version for people; --version prints it, too.
+func versionLine() string {
+	v, _ := version()
+	return fmt.Sprintf("hacky %s (%s, %s/%s)", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func (a *app) versionCmd() *cobra.Command {
 	var output string
 	c := &cobra.Command{
@@ -158,7 +164,7 @@ func (a *app) versionCmd() *cobra.Command {
 					Arch     string `json:"arch" yaml:"arch"`
 				}{v, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH})
 			}
-			_, err := fmt.Fprintf(a.stdout, "hacky %s (%s, %s/%s)\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(a.stdout, versionLine())
 			return err
 		},
 	}

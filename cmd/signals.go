@@ -88,8 +88,7 @@ func (s *signals) handle(sig os.Signal) {
 	if sig == syscall.SIGPIPE {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.Lock() // not released before an exit: nothing may start any more
 	if s.first == nil {
 		s.first = sig
 	}
@@ -111,8 +110,9 @@ func (s *signals) handle(sig os.Signal) {
 	default:
 		s.mu.Unlock() // the flush may want to tell us that it fails
 		s.exit()
-		s.mu.Lock()
+		return
 	}
+	s.mu.Unlock()
 }
 
 // exitPatience bounds the last flush of a user who does not want to wait.

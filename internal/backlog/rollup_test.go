@@ -172,8 +172,6 @@ type slowRollUp struct {
 	statuses []Status
 }
 
-func (r slowRollUp) childless(i int32) bool { return r.b.Items[i].End == i+1 }
-
 // able: planned, and no dependency is failed or waits for a failed one.
 func (r slowRollUp) able(i int32) bool {
 	if r.statuses[i] != Planned {

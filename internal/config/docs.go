@@ -32,8 +32,9 @@ func SampleYAML() []byte {
 
 const sampleSections = `
 # What runs a subtask that has no command of its own, in this order. A stage has
-# a name and either run (a shell line, or a list of arguments) or agent (the name
-# of a profile below); prompt, output, env and timeout are optional.
+# a name and a run (a shell line, or a list of arguments); prompt (the text, a
+# template), output, env and timeout are optional. agent (the name of a profile
+# below) in place of run is not there yet.
 #stages:
 #  - name: implement
 #    run: ./scripts/implement "$HACKY_PROMPT_FILE"

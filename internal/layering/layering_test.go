@@ -40,9 +40,10 @@ func arrows() map[string][]string {
 // owners says which package alone may import a library.
 func owners() map[string]string {
 	return map[string]string{
-		"github.com/spf13/viper":       "internal/config",
-		"github.com/spf13/cobra":       "cmd",
-		"github.com/avast/retry-go/v4": "internal/retry",
+		"github.com/spf13/viper":        "internal/config",
+		"github.com/spf13/cobra":        "cmd",
+		"github.com/avast/retry-go/v4":  "internal/retry",
+		"github.com/mattn/go-runewidth": "internal/ui",
 	}
 }
 

@@ -7,7 +7,13 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 )
+
+// columns measures text as terminals do: wide characters take two columns,
+// combining ones none, whatever the locale.
+var columns = runewidth.Condition{StrictEmojiNeutral: true}
 
 // Clean makes text safe for a terminal: control characters, which could move
 // the cursor or fake lines, become spaces.
@@ -38,16 +44,17 @@ func deceives(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != joiner && r != nonJoiner
 }
 
-// cut shortens text to at most width characters.
+// cut shortens text to at most width columns; 0 is no limit. Nothing is cut
+// through: a wide character that does not fit is left out.
 func cut(s string, width int) string {
-	if width <= 0 || utf8.RuneCountInString(s) <= width {
+	const more = "..."
+	switch {
+	case width <= 0:
 		return s
+	case width <= len(more):
+		return columns.Truncate(s, width, "")
 	}
-	runes := []rune(s)
-	if width <= 3 {
-		return string(runes[:width])
-	}
-	return string(runes[:width-3]) + "..."
+	return columns.Truncate(s, width, more)
 }
 
 // Duration is a duration for people: three significant parts at most.
@@ -70,7 +77,7 @@ func table(w io.Writer, width, cutColumn int, rows [][]string) error {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for c, cell := range row {
-			widths[c] = max(widths[c], utf8.RuneCountInString(cell))
+			widths[c] = max(widths[c], columns.StringWidth(cell))
 		}
 	}
 	if width > 0 {
@@ -88,7 +95,7 @@ func table(w io.Writer, width, cutColumn int, rows [][]string) error {
 		for c, cell := range row {
 			cell = cut(cell, widths[c])
 			if c < len(row)-1 {
-				cell += strings.Repeat(" ", widths[c]-utf8.RuneCountInString(cell)+2)
+				cell += strings.Repeat(" ", widths[c]-columns.StringWidth(cell)+2)
 			}
 			line += cell
 		}

@@ -1,0 +1,64 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/session"
+)
+
+// locate finds the session that is meant. What is said about a bad one names
+// where it was given.
+func (a *app) locate(cfg *config.Config) (session.Location, error) {
+	loc, err := session.Locate(cfg.Session)
+	if err == nil {
+		return loc, nil
+	}
+	for _, candidate := range candidates(cfg.Session) {
+		if lost := lostBacklog(candidate); lost != nil {
+			return session.Location{}, lost
+		}
+	}
+	if cfg.Session != "" {
+		err = fmt.Errorf("%s: %w", a.origin("session"), err)
+	}
+	return session.Location{}, err
+}
+
+// candidates are where the session would be if its backlog were there.
+func candidates(name string) []session.Location {
+	if name == "" {
+		return []session.Location{{Dir: ".", Name: session.TasksFile}}
+	}
+	return []session.Location{
+		{Dir: filepath.Clean(name), Name: session.TasksFile},
+		{Dir: filepath.Dir(name), Name: filepath.Base(name)},
+		{Dir: filepath.Join("plan", name), Name: session.TasksFile},
+	}
+}
+
+// lostBacklog says how to get a backlog back that is gone while its recovery
+// file is there; nil if there is none, or it is no recovery file.
+func lostBacklog(loc session.Location) error {
+	path := loc.RecoveryPath()
+	if _, err := session.ReadRecovery(path); err != nil {
+		return nil //nolint:nilerr // there is nothing to restore from; what was wrong before is told
+	}
+	var content struct {
+		PendingUpdates *struct{} `json:"pendingUpdates"`
+	}
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(data, &content)
+	}
+	then := "hacky recover" + sessionArg(loc.Path())
+	if err != nil || content.PendingUpdates == nil {
+		return fmt.Errorf("%s is missing, but the updates in %s wait for it; put the backlog back, from version control or a backup, then type: %s",
+			loc.Path(), path, then)
+	}
+	return fmt.Errorf("%s is missing, but %s is there, and its \"pendingUpdates\" is the whole backlog; put it back from version control, or type: jq .pendingUpdates %s > %s && %s",
+		loc.Path(), path, shellQuote(path), shellQuote(loc.Path()), then)
+}

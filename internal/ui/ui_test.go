@@ -1,0 +1,251 @@
+package ui
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hacky-run/hacky/internal/agent"
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/engine"
+	"github.com/hacky-run/hacky/internal/schedule"
+)
+
+func TestClean(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"", ""},
+		{"plain text", "plain text"},
+		{"漢字 and e\u0301", "漢字 and e\u0301"},
+		{"a\tb\r\nc\x1b[31md\x00", "a b  c [31md "},
+		{"C1 \u009b31m and DEL \x7f", "C1  31m and DEL  "},
+		{"turned \u202eround\u202c, hidden \u200b\ufeff", "turned  round , hidden   "},
+		{"\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467"}, // joiners stay
+		{"not \xff UTF-8", "not \ufffd UTF-8"},
+	}
+	for _, tt := range tests {
+		if got := Clean(tt.in); got != tt.want {
+			t.Errorf("Clean(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+func TestCut(t *testing.T) {
+	tests := []struct {
+		in    string
+		width int
+		want  string
+	}{
+		{"abcdef", 0, "abcdef"},
+		{"abcdef", 6, "abcdef"},
+		{"abcdef", 5, "ab..."},
+		{"abcdef", 3, "abc"},
+		{"abcdef", 1, "a"},
+		{"漢字漢字", 8, "漢字漢字"},
+		{"漢字漢字", 7, "漢字..."},
+		{"漢字漢字", 6, "漢..."}, // half a character does not fit
+		{"漢字漢字", 3, "漢"},
+		{"漢字", 1, ""},
+		{"e\u0301e\u0301e\u0301", 3, "e\u0301e\u0301e\u0301"}, // combining marks take no column
+		{"e\u0301e\u0301e\u0301e\u0301e\u0301", 4, "e\u0301..."},
+	}
+	for _, tt := range tests {
+		if got := cut(tt.in, tt.width); got != tt.want {
+			t.Errorf("cut(%q, %d) = %q, want %q", tt.in, tt.width, got, tt.want)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		1234567 * time.Nanosecond: "1ms", 1234 * time.Millisecond: "1.2s", 83499 * time.Millisecond: "1m23s",
+	} {
+		if got := Duration(d); got != want {
+			t.Errorf("Duration(%d) = %s, want %s", d, got, want)
+		}
+	}
+}
+
+// fits fails if a line is wider than the terminal.
+func fits(t *testing.T, text string, width int) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := columns.StringWidth(strings.TrimSuffix(line, "\n")); n > width {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	rows := [][]string{
+		{"ID", "TITLE", "STATUS"},
+		{"P1", "建立一個可以解析所有設定檔的模組並且測試", "Planned"},
+		{"P1.M1.T1.S10", "cafe\u0301", "Complete"},
+		{"P2", "", "Failed"},
+	}
+	for _, tt := range []struct {
+		width int
+		want  string
+	}{
+		{40, `
+ID            TITLE             STATUS
+P1            建立一個可以...   Planned
+P1.M1.T1.S10  cafe` + "\u0301" + `              Complete
+P2                              Failed
+`},
+		{0, `
+ID            TITLE                                     STATUS
+P1            建立一個可以解析所有設定檔的模組並且測試  Planned
+P1.M1.T1.S10  cafe` + "\u0301" + `                                      Complete
+P2                                                      Failed
+`},
+	} {
+		var b bytes.Buffer
+		if err := Table(&b, tt.width, 1, rows); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.String(); got != tt.want[1:] {
+			t.Errorf("at %d columns:\n%swant:\n%s", tt.width, got, tt.want[1:])
+		}
+		if tt.width > 0 {
+			fits(t, b.String(), tt.width)
+		}
+	}
+	var b bytes.Buffer
+	if err := Table(&b, 40, 0, nil); err != nil || b.Len() > 0 {
+		t.Errorf("a table of nothing: %q, %v", b.String(), err)
+	}
+}
+
+// someBacklog has two subtasks.
+func someBacklog(t *testing.T) *backlog.Backlog {
+	t.Helper()
+	sub := func(n int, title, status string) string {
+		return fmt.Sprintf(`{"id":"P1.M1.T1.S%d","type":"Subtask","title":%q,"status":%q,"story_points":1,"dependencies":[],"context_scope":""}`, n, title, status)
+	}
+	parent := func(id, kind, title, children, list string) string {
+		return fmt.Sprintf(`{"id":%q,"type":%q,"title":%q,"status":"Planned","description":"",%q:[%s]}`, id, kind, title, children, list)
+	}
+	b, err := backlog.Parse("tasks.json", `{"backlog":[`+
+		parent("P1", "Phase", "建立一個可以解析所有設定檔的模組並且測試", "milestones",
+			parent("P1.M1", "Milestone", "M", "tasks",
+				parent("P1.M1.T1", "Task", "T", "subtasks",
+					sub(1, "解析所有設定檔的模組並且測試", "Failed")+","+sub(2, "a\tb", "Complete"))))+`]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestStatusFits(t *testing.T) {
+	b := someBacklog(t)
+	s := NewStatus(".", b, b.Statuses(), false)
+	var table, tree bytes.Buffer
+	if err := s.Table(&table, 40); err != nil {
+		t.Fatal(err)
+	}
+	want := `ID  TITLE                  STATUS   DONE
+P1  建立一個可以解析所...  Planned  1/2
+
+2 subtasks: 1 Complete, 1 Failed
+failed  P1.M1.T1.S1  解析所有設定檔的...
+`
+	if table.String() != want {
+		t.Errorf("table:\n%swant:\n%s", table.String(), want)
+	}
+	fits(t, table.String(), 40)
+	if err := s.Tree(&tree, 40); err != nil {
+		t.Fatal(err)
+	}
+	want = `Planned       P1  建立一個可以解析所...
+  Planned       P1.M1  M
+    Planned       P1.M1.T1  T
+      Failed        P1.M1.T1.S1  解析...
+      Complete      P1.M1.T1.S2  a b
+`
+	if tree.String() != want {
+		t.Errorf("tree:\n%swant:\n%s", tree.String(), want)
+	}
+	fits(t, tree.String(), 40)
+}
+
+// keysOf are the members of a JSON object, sorted.
+func keysOf(t *testing.T, line string) []string {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal([]byte(line), &m); err != nil {
+		t.Fatalf("%v in %q", err, line)
+	}
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Programs rely on the members of every event.
+func TestJSONShapes(t *testing.T) {
+	b := someBacklog(t)
+	at := time.Date(2026, 1, 24, 15, 30, 45, 0, time.UTC)
+	res := &agent.Result{Reason: "exit 75", Exit: 75, Stage: agent.RunStage, Log: "artifacts/x/run.log", Started: at, Ended: at.Add(time.Second)}
+	const item = 3 // P1.M1.T1.S1
+	base := "attempt id session status time title type v"
+	for _, tt := range []struct {
+		ev   engine.Event
+		more string
+	}{
+		{engine.Event{Type: engine.SubtaskStarted}, ""},
+		{engine.Event{Type: engine.SubtaskStage, Stage: "implement"}, "stage"},
+		{engine.Event{Type: engine.SubtaskRetrying, Delay: time.Second, Retry: 1, Retries: 3, Result: res},
+			"class delayMs durationMs exit log reason retries retry stage"},
+		{engine.Event{Type: engine.SubtaskFinished, Status: backlog.Complete, Result: &agent.Result{Stage: agent.RunStage}}, "class durationMs exit stage"},
+		{engine.Event{Type: engine.SubtaskStopped}, ""},
+		{engine.Event{Type: engine.SubtaskSkipped}, ""},
+	} {
+		var out bytes.Buffer
+		tt.ev.Time, tt.ev.Item, tt.ev.ID, tt.ev.Attempt = at, item, b.Items[item].ID, 1
+		NewProgress("json", &out, "plan/x", b).Event(tt.ev)
+		if strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("%s: not one line: %q", tt.ev.Type, out.String())
+		}
+		want := strings.Fields(base + " " + tt.more)
+		slices.Sort(want)
+		if got := keysOf(t, out.String()); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s has %v, want %v", tt.ev.Type, got, want)
+		}
+	}
+
+	var out bytes.Buffer
+	NewProgress("json", &out, "plan/x", b).Summary(Summary{Total: 2, Done: 1, Exit: 1, Outcome: engine.Outcome{
+		Started: 2, Completed: 1, Duration: time.Second,
+		Failed:  []engine.Failure{{Item: item, Attempt: 1, Result: agent.Result{Exit: 1, Reason: "exit 1"}}},
+		Blocked: []schedule.Blocked{{Item: item + 1, By: item}},
+	}})
+	line := out.String()
+	if got, want := keysOf(t, line), strings.Fields("blocked completed done durationMs exit failed left retried session started time total type v"); !reflect.DeepEqual(got, want) {
+		t.Errorf("the summary has %v, want %v", got, want)
+	}
+	for _, want := range []string{`"failed":[{"id":"P1.M1.T1.S1","attempt":1,"exit":1,"reason":"exit 1"}]`,
+		`"blocked":[{"id":"P1.M1.T1.S2","by":"P1.M1.T1.S1"}]`, `"left":[]`, `"durationMs":1000`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("the summary lacks %s: %s", want, line)
+		}
+	}
+
+	out.Reset()
+	if err := DryRun(&out, "json", "plan/x", b, []int32{item}, func(int32) string { return "true" }); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(out.String(), "\n")
+	if got, want := keysOf(t, lines[0]), strings.Fields("command id session time title type v"); !reflect.DeepEqual(got, want) {
+		t.Errorf("subtaskPlanned has %v, want %v", got, want)
+	}
+	if got, want := keysOf(t, lines[1]), strings.Fields("dryRun exit session time total type v"); !reflect.DeepEqual(got, want) {
+		t.Errorf("the summary of a dry run has %v, want %v", got, want)
+	}
+}
