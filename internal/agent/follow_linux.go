@@ -22,27 +22,34 @@ func wantPidfd(attr *syscall.SysProcAttr) *int {
 //
 // One goroutine does both, with poll: a second one and the runtime's poller
 // cost about a tenth of the time that starting a small process takes
-// (BenchmarkExecute, with readOn instead). The command's end of the pipe stays
-// open here until the process has ended, so that poll wakes once, for the end
-// of the process, and not before for the end of its output.
+// (BenchmarkExecute, with followByReading instead). Usually the end of the
+// output comes first, and the process can be reaped at once.
 func follow(pid int, pidfd *int, out *output) (syscall.WaitStatus, error) {
 	if *pidfd < 0 {
 		return followByReading(pid, out)
 	}
 	defer syscall.Close(*pidfd) //nolint:errcheck // only polled
+	out.closeChild()
 	fds := []unix.PollFd{
 		{Fd: int32(out.fd), Events: unix.POLLIN},
 		{Fd: int32(*pidfd), Events: unix.POLLIN},
 	}
-	for {
+	for out.fd >= 0 {
 		_, err := unix.Poll(fds, -1)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return followByReading(pid, out)
+		case fds[0].Revents == unix.POLLHUP: // nothing to read, and nobody left to write
+			out.close()
 		case fds[1].Revents != 0:
-			out.closeChild()
 			out.read(true)
+			if out.fd >= 0 {
+				// Another worker's child has copies of all descriptors until it
+				// executes its program; that is over in an instant.
+				_, _ = unix.Poll(fds[:1], execPatience)
+				out.read(true)
+			}
 			if out.fd >= 0 {
 				out.readOn() // somebody else holds it open
 			}
@@ -51,7 +58,13 @@ func follow(pid int, pidfd *int, out *output) (syscall.WaitStatus, error) {
 			out.read(false)
 		}
 	}
+	return wait4(pid)
 }
+
+// execPatience is how long, in milliseconds, to wait for another child to
+// execute its program before its copy of the pipe is taken for a process that
+// was left behind.
+const execPatience = 5
 
 // read takes what is there: some of it, or all that a pipe can hold. More than
 // that comes from somebody who is still printing, perhaps for ever.
