@@ -255,7 +255,7 @@ func (e *examination) journal() {
 	var damage *journal.DamageError
 	switch {
 	case errors.As(err, &damage):
-		e.add("journal", Failed, "%v; nothing is guessed: to see what can be read, type: %s", damage, e.command("validate --repair"))
+		e.add("journal", Failed, "%v; nothing is guessed: to see what can be read of it, type: %s", damage, e.command("status"))
 	case err != nil:
 		e.add("journal", Failed, "%s cannot be read: %s; %s", path, fsutil.Reason(err), e.remedy(err))
 	default:
