@@ -11,7 +11,7 @@ BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
 
-.PHONY: all build demo test deps check fmt vet lint layering cross race bench bench-go fuzz sim generate clean help
+.PHONY: all build demo test unprivileged deps check fmt vet lint layering cross race bench bench-go fuzz sim generate clean help
 
 all: build
 
@@ -24,8 +24,20 @@ build: ## build bin/hacky, a static binary
 demo: build ## run the example backlog end to end, with a forced flush failure and its recovery
 	@sh testdata/demo.sh $(CURDIR)/$(BIN)
 
-test: deps build ## every test; installs what it needs
+test: deps build unprivileged ## every test; installs what it needs
 	go test $(PKGS)
+
+# What permissions keep from us cannot be seen as root: those tests skip then,
+# and run here as nobody.
+unprivileged:
+	@if [ "$$(id -u)" = 0 ] && command -v setpriv >/dev/null 2>&1; then \
+		dir=$$(mktemp -d) && chmod 755 $$dir && trap 'rm -rf '$$dir EXIT && \
+		go test -c -o $$dir/agent.test ./internal/agent && go test -c -o $$dir/doctor.test ./internal/doctor && cd $$dir && \
+		for t in "agent.test TestUnwritableDirectory" "doctor.test TestPermissions"; do set -- $$t; \
+			setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent ./$$1 -test.v -test.run "^$$2\$$" > out 2>&1; \
+			grep -q "^--- PASS: $$2 " out || { cat out; exit 1; }; \
+		done; \
+	fi
 
 # strace injects faults into the built binary's system calls. Without root, or
 # where there is no apt, the tests that need it say so and are skipped.
