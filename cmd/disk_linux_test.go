@@ -48,17 +48,14 @@ func TestDiskFull(t *testing.T) {
 			if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
 				t.Fatal(err)
 			}
-			recoverArgs := []string{"recover"}
 			if exists(filepath.Join(dir, "tasks.json.failed")) {
 				if f := recoveryOf(t, dir); len(f.Changes) != 2 || f.Error.Code != "ENOSPC" || f.Error.Attempts != 1 {
 					t.Errorf("recovery file: %+v", f)
 				}
-			} else if !strings.Contains(r.stderr, "wait in tasks.json.journal\n") {
-				log := filepath.Join(t.TempDir(), "log")
-				write(t, log, r.stderr)
-				recoverArgs = append(recoverArgs, "--file", log)
+			} else {
+				t.Error("the reserve in .hacky/ was not used")
 			}
-			hacky(t, dir, recoverArgs...).wants(t, 0)
+			hacky(t, dir, "recover").wants(t, 0)
 			done(t, dir)
 		})
 	}
@@ -135,5 +132,60 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	readOnly(t, false, dir)
 	if exists(out) {
 		t.Error("a subtask was run though its status could not be written")
+	}
+}
+
+// The disk is full, and even the reserve is gone: the updates wait outside the
+// session, every command that looks for them says where, and recover takes
+// them from there.
+func TestDiskFullShelter(t *testing.T) {
+	for _, c := range []struct{ name, place, said string }{
+		{"state directory", "state/hacky/recovery/", ""},
+		{"temporary directory", "temp/hacky-recovery-", ", which a reboot may remove"},
+		{"nowhere", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, out := mounted(t, "size=512k"), t.TempDir()
+			write(t, filepath.Join(dir, "tasks.json"), oneTask(
+				subtask{run: `"rm .hacky/reserve-tasks.json; cat /dev/zero > filler; true"`, more: `,"more":"` + strings.Repeat("x", 100_000) + `"`},
+				subtask{run: `["true"]`, deps: `["P1.M1.T1.S1"]`}))
+			env := []string{"XDG_STATE_HOME=" + filepath.Join(out, "state"), "TMPDIR=" + filepath.Join(out, "temp")}
+			for name, usable := range map[string]bool{"state": strings.HasPrefix(c.place, "state"), "temp": strings.HasPrefix(c.place, "temp")} {
+				if !usable {
+					write(t, filepath.Join(out, name), "a file where a directory should be")
+				}
+			}
+			call := func(args ...string) result {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				cmd := command(ctx, t, dir, args...)
+				cmd.Env = append(cmd.Env, env...)
+				return finish(t, cmd)
+			}
+			r := call("run", "--flush-interval", "1h")
+			r.wants(t, 3)
+			if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
+				t.Fatal(err)
+			}
+			if c.place == "" { // the journal has them, or else they were printed
+				contains(t, "standard error", r.stderr, "2 updates wait in tasks.json.journal\n")
+				call("recover").wants(t, 0)
+				done(t, dir)
+				return
+			}
+			where := filepath.Join(out, c.place)
+			contains(t, "standard error", r.stderr, "2 updates wait in "+where, ".failed"+c.said+"\n", "then type: hacky recover\n")
+			s := call("status")
+			s.wants(t, 0)
+			contains(t, "status", s.stdout, "updates wait in "+where, "type: hacky recover\n")
+			call("run").wants(t, 3)
+			contains(t, "doctor", call("doctor").stdout, where)
+			call("recover").wants(t, 0)
+			done(t, dir)
+			again := call("recover")
+			again.wants(t, 0)
+			contains(t, "recover", again.stdout, "nothing to recover")
+			call("run").wants(t, 0)
+		})
 	}
 }

@@ -29,12 +29,22 @@ func TestMain(m *testing.M) {
 
 type cleaning struct{ m *testing.M }
 
+// Run gives all tests one directory for temporary files: what hacky keeps there
+// when a session cannot be written is gone with it.
 func (c cleaning) Run() int {
-	code := c.m.Run()
-	if built.dir != "" {
-		_ = os.RemoveAll(built.dir) // in the system's temporary directory anyway
+	temp, err := os.MkdirTemp("", "hacky-test-")
+	if err == nil {
+		err = os.Chmod(temp, 0o755) // also for the user without rights
 	}
-	return code
+	if err == nil {
+		err = os.Setenv("TMPDIR", temp)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(temp)
+	return c.m.Run()
 }
 
 var built struct {

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -26,8 +29,10 @@ func (a *app) recoverCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "recover",
 		Short: "Replay updates that a failed flush left in the recovery file",
-		Long: `Merge the updates in tasks.json.failed into tasks.json by id, check that they
-are there, and remove the file. An item is never moved backwards: that is a
+		Long: `Merge the updates that wait into tasks.json by id, check that they are there,
+and remove the files they waited in: tasks.json.failed and those in .hacky/, in
+$XDG_STATE_HOME/hacky/recovery and in $TMPDIR, where hacky keeps updates when
+the session's directory cannot be written. An item is never moved backwards: that is a
 conflict, which stays in the file until --force or --discard settles it.
 
 Exit codes: 0 nothing is left to recover, 1 conflicts are left, 2 the recovery
@@ -45,7 +50,7 @@ file is damaged or the call is wrong, 3 tasks.json still cannot be written.`,
 	}
 	config.Register(c.Flags(), "flush-retries", "retry-backoff")
 	f := c.Flags()
-	f.StringVar(&o.file, "file", "", "the recovery file; - is standard input (default: the session's tasks.json.failed)")
+	f.StringVar(&o.file, "file", "", "the recovery file; - is standard input (default: all that wait for the session)")
 	f.BoolVar(&o.keep, "keep", false, "keep a copy of the recovery file")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would happen; touch nothing")
 	f.BoolVar(&o.force, "force", false, "in a conflict, or a damaged file, take the recovery file's side")
@@ -65,22 +70,15 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 	if err != nil {
 		return err
 	}
-	path := o.file
-	if path == "" {
-		path = loc.RecoveryPath()
-	}
-	r, err := session.ReadRecovery(path)
-	if errors.Is(err, fs.ErrNotExist) && o.file == "" {
-		if !session.JournalWaiting(loc) {
-			return a.recovered(o.output, loc, nil, false)
-		}
-		r, err = nil, nil
-	}
+	files, err := a.recoveries(loc, o.file)
 	if err != nil {
-		return fmt.Errorf("read recovery file: %w", err)
+		return err
 	}
-	if r != nil && r.Damage != nil && !o.force {
-		decisions, err := session.PlanRecovery(loc, r, session.RecoverOptions{})
+	if len(files) == 0 && !session.JournalWaiting(loc) {
+		return a.recovered(o.output, loc, nil, false)
+	}
+	if bad := damagedOne(files); bad != nil && !o.force {
+		decisions, err := session.PlanRecovery(loc, files, session.RecoverOptions{})
 		if err != nil {
 			return err
 		}
@@ -89,23 +87,23 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 				return err
 			}
 		}
-		return damaged(r, loc, o.file)
+		return damaged(bad, loc, o.file)
 	}
 	opts := session.RecoverOptions{Force: o.force, Discard: o.discard}
 	var decisions []session.Decision
 	if o.dryRun {
-		if decisions, err = session.PlanRecovery(loc, r, opts); err != nil {
+		if decisions, err = session.PlanRecovery(loc, files, opts); err != nil {
 			return err
 		}
 	} else {
-		s, err := session.Open(loc, flushOptions(cfg, log))
+		s, err := session.Open(loc, a.flushOptions(cfg, log))
 		if err != nil {
 			return err
 		}
 		decisions = s.Replayed()
-		if r != nil {
+		if len(files) > 0 {
 			var more []session.Decision
-			more, err = s.Recover(ctx, r, opts, o.keep)
+			more, err = s.Recover(ctx, files, opts, o.keep)
 			decisions = append(decisions, more...)
 		}
 		if err = errors.Join(err, s.Close(context.WithoutCancel(ctx))); err != nil {
@@ -117,10 +115,80 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 	}
 	for _, d := range decisions {
 		if d.Verdict == session.Conflict {
-			return &exitError{exitFailed, fmt.Errorf("conflicts stay in %s; to settle them, type: %[2]s --force (they win) or %[2]s --discard (tasks.json wins)", path, recoverCommand(loc, o.file))}
+			return &exitError{exitFailed, fmt.Errorf("conflicts stay in %s; to settle them, type: %[2]s --force (they win) or %[2]s --discard (tasks.json wins)", paths(files), recoverCommand(loc, o.file))}
 		}
 	}
 	return nil
+}
+
+// recoveries reads the recovery file that the user named, or all that wait.
+func (a *app) recoveries(loc session.Location, file string) ([]*session.Recovery, error) {
+	names := []string{file}
+	if file == "" {
+		names = nil
+		for _, p := range session.Waiting(loc, a.shelters()) {
+			names = append(names, p.Path)
+		}
+	}
+	var files []*session.Recovery
+	for _, name := range names {
+		r, err := session.ReadRecovery(name)
+		if errors.Is(err, fs.ErrNotExist) && file == "" {
+			continue // another hacky has just replayed it
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read recovery file: %w", err)
+		}
+		files = append(files, r)
+	}
+	return files, nil
+}
+
+// shelters are where updates are kept when a session's directory cannot be
+// written: the user's state directory (XDG base directories), and the
+// directory for temporary files.
+func (a *app) shelters() []session.Shelter {
+	var out []session.Shelter
+	state, _ := a.env.Lookup("XDG_STATE_HOME")
+	if !filepath.IsAbs(state) {
+		state = ""
+		if home, err := os.Stat(a.env.Home); err == nil && home.IsDir() { // a home that is missing is not made
+			state = filepath.Join(a.env.Home, ".local", "state")
+		}
+	}
+	if filepath.IsAbs(state) {
+		out = append(out, session.Shelter{Dir: filepath.Join(state, "hacky", "recovery")})
+	}
+	temp := filepath.Join(os.TempDir(), fmt.Sprintf("hacky-recovery-%d", os.Geteuid()))
+	return append(out, session.Shelter{Dir: temp, Volatile: true})
+}
+
+// waitingIn names the files in which updates of a session wait; "" if there
+// are none.
+func (a *app) waitingIn(loc session.Location) string {
+	var names []string
+	for _, p := range session.Waiting(loc, a.shelters()) {
+		names = append(names, p.Path)
+	}
+	return strings.Join(names, ", ")
+}
+
+// damagedOne is the first of the files that could not be read whole.
+func damagedOne(files []*session.Recovery) *session.Recovery {
+	for _, r := range files {
+		if r.Damage != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+func paths(files []*session.Recovery) string {
+	var names []string
+	for _, r := range files {
+		names = append(names, r.Path)
+	}
+	return strings.Join(names, ", ")
 }
 
 func damaged(r *session.Recovery, loc session.Location, file string) error {

@@ -62,8 +62,8 @@ const (
 )
 
 // flushOptions is how a session is written under a configuration.
-func flushOptions(cfg *config.Config, log zerolog.Logger) session.Options {
-	return session.Options{Log: log, Retry: retry.Policy{Retries: cfg.FlushRetries, Base: cfg.FlushBackoff, Max: flushMax}}
+func (a *app) flushOptions(cfg *config.Config, log zerolog.Logger) session.Options {
+	return session.Options{Log: log, Shelters: a.shelters(), Retry: retry.Policy{Retries: cfg.FlushRetries, Base: cfg.FlushBackoff, Max: flushMax}}
 }
 
 func (a *app) run(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
@@ -231,32 +231,28 @@ func (j *job) dryRun(b *backlog.Backlog, statuses []backlog.Status) error {
 }
 
 func (j *job) run(ctx context.Context) error {
-	waiting := session.RecoveryWaiting(j.loc)
-	if waiting && !j.cfg.Recover {
+	waiting := j.waitingIn(j.loc)
+	if waiting != "" && !j.cfg.Recover {
 		// A backlog that is not in order comes first: recover could not work either.
 		if _, err := session.Read(j.loc); err != nil {
 			return err
 		}
 		return &exitError{exitRecovery, fmt.Errorf("updates of an earlier run wait in %s; type: hacky recover%s (or run with --recover)",
-			j.loc.RecoveryPath(), sessionArg(j.loc.Path()))}
+			waiting, sessionArg(j.loc.Path()))}
 	}
-	var recovery *session.Recovery
-	if waiting { // a damaged one is refused before anything is written
-		r, err := session.ReadRecovery(j.loc.RecoveryPath())
-		if err != nil {
-			return fmt.Errorf("read recovery file: %w", err)
-		}
-		if r.Damage != nil {
-			return damaged(r, j.loc, "")
-		}
-		recovery = r
+	recoveries, err := j.recoveries(j.loc, "")
+	if err != nil {
+		return err
+	}
+	if bad := damagedOne(recoveries); bad != nil { // refused before anything is written
+		return damaged(bad, j.loc, "")
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	signals := j.listen(stop)
 	defer signals.end()
 
-	opts := flushOptions(j.cfg, j.log)
+	opts := j.flushOptions(j.cfg, j.log)
 	opts.Interval, opts.Batch, opts.Window = j.cfg.FlushInterval, j.cfg.FlushBatch, session.DefaultWindow
 	opts.Run, opts.Check = true, j.check
 	opts.Holder = fmt.Sprintf("process %d, since %s", os.Getpid(), time.Now().Format(time.DateTime))
@@ -265,8 +261,8 @@ func (j *job) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if recovery != nil {
-		if err := j.recover(ctx, s, recovery); err != nil {
+	if len(recoveries) > 0 {
+		if err := j.recover(ctx, s, recoveries); err != nil {
 			return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}
@@ -274,8 +270,8 @@ func (j *job) run(ctx context.Context) error {
 }
 
 // recover replays what waits before the run begins.
-func (j *job) recover(ctx context.Context, s *session.Session, r *session.Recovery) error {
-	decisions, err := s.Recover(ctx, r, session.RecoverOptions{}, false)
+func (j *job) recover(ctx context.Context, s *session.Session, files []*session.Recovery) error {
+	decisions, err := s.Recover(ctx, files, session.RecoverOptions{}, false)
 	if err != nil {
 		return err
 	}
@@ -288,7 +284,7 @@ func (j *job) recover(ctx context.Context, s *session.Session, r *session.Recove
 	j.log.Info().Int("changes", len(decisions)).Int("conflicts", conflicts).Msg("replayed the recovery file")
 	if conflicts > 0 {
 		return &exitError{exitFailed, fmt.Errorf("%s in %s; nothing was run: see \"hacky recover%s --dry-run\", then settle with --force or --discard",
-			count(conflicts, "conflict"), j.loc.RecoveryPath(), sessionArg(j.loc.Path()))}
+			count(conflicts, "conflict"), paths(files), sessionArg(j.loc.Path()))}
 	}
 	return nil
 }

@@ -51,8 +51,8 @@ func (a *app) status(cfg *config.Config, output string) error {
 	if err != nil {
 		return err
 	}
-	waiting := session.RecoveryWaiting(loc)
-	st := ui.NewStatus(loc.Dir, b, statuses, waiting)
+	waiting := a.waitingIn(loc)
+	st := ui.NewStatus(loc.Dir, b, statuses, waiting != "")
 	switch output {
 	case "json", "yaml":
 		return document(a.stdout, output, st)
@@ -61,8 +61,8 @@ func (a *app) status(cfg *config.Config, output string) error {
 	default:
 		err = st.Table(a.stdout, a.width())
 	}
-	if err == nil && waiting {
-		_, err = fmt.Fprintf(a.stdout, "\nupdates wait in %s; type: hacky recover%s\n", loc.RecoveryPath(), sessionArg(loc.Path()))
+	if err == nil && waiting != "" {
+		_, err = fmt.Fprintf(a.stdout, "\nupdates wait in %s; type: hacky recover%s\n", waiting, sessionArg(loc.Path()))
 	}
 	return err
 }
@@ -107,7 +107,7 @@ func (a *app) set(ctx context.Context, cfg *config.Config, log zerolog.Logger, i
 		return err
 	}
 	var changes []session.Change
-	opts := flushOptions(cfg, log)
+	opts := a.flushOptions(cfg, log)
 	opts.Check = func(b *backlog.Backlog, _ []backlog.Status) error {
 		changes, err = changesTo(b, ids, to)
 		return err
@@ -210,7 +210,7 @@ func (a *app) validate(cfg *config.Config, output string) error {
 	case err != nil:
 		return err
 	default:
-		r.Warnings = append(r.Warnings, oddities(loc, b)...)
+		r.Warnings = append(r.Warnings, a.oddities(loc, b)...)
 	}
 	if output != "table" {
 		if err := document(a.stdout, output, r); err != nil {
@@ -226,7 +226,7 @@ func (a *app) validate(cfg *config.Config, output string) error {
 }
 
 // oddities are no problems, but worth knowing.
-func oddities(loc session.Location, b *backlog.Backlog) []string {
+func (a *app) oddities(loc session.Location, b *backlog.Backlog) []string {
 	var out []string
 	statuses := b.Statuses()
 	for i, st := range b.RollUp(statuses) {
@@ -234,8 +234,8 @@ func oddities(loc session.Location, b *backlog.Backlog) []string {
 			out = append(out, fmt.Sprintf("%s is %s, but its subtasks make it %s; the next change below it sets that", b.Items[i].ID, statuses[i], st))
 		}
 	}
-	if session.RecoveryWaiting(loc) {
-		out = append(out, fmt.Sprintf("updates wait in %s; type: hacky recover%s", loc.RecoveryPath(), sessionArg(loc.Path())))
+	if waiting := a.waitingIn(loc); waiting != "" {
+		out = append(out, fmt.Sprintf("updates wait in %s; type: hacky recover%s", waiting, sessionArg(loc.Path())))
 	}
 	return out
 }

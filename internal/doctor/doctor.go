@@ -46,6 +46,8 @@ type Target struct {
 	Dir     string           // a directory, where there is no session
 	Session session.Location // the session; zero if there is none
 
+	Shelters []session.Shelter // where updates may wait outside the session
+
 	FS   fsutil.FS                            // nil: the operating system's
 	Look func(program string) (string, error) // nil: exec.LookPath
 	Now  func() time.Time                     // nil: time.Now

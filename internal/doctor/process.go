@@ -155,7 +155,15 @@ func (t *torture) output(ctx context.Context, env []string, args ...string) (std
 	out, err := c.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		err = fmt.Errorf("exit %d: %s", exit.ExitCode(), strings.ReplaceAll(strings.TrimSpace(string(exit.Stderr)), "\n", "; "))
+		err = &endedError{exit.ExitCode(), strings.ReplaceAll(strings.TrimSpace(string(exit.Stderr)), "\n", "; ")}
 	}
 	return out, err
 }
+
+// endedError is the end of a hacky with another exit code than 0.
+type endedError struct {
+	code int
+	said string
+}
+
+func (e *endedError) Error() string { return fmt.Sprintf("exit %d: %s", e.code, e.said) }

@@ -247,6 +247,12 @@ func fill(name string, leave int64) (free func() error, err error) {
 // is room.
 func (r *round) recover(ctx context.Context, p *process) {
 	_, err := r.t.output(ctx, r.env, "recover", "--session", r.loc.Dir)
+	// An update that waited while a later one of the same item found room is a
+	// conflict, and has to be dropped; the check tells if it was another one.
+	var ended *endedError
+	if errors.As(err, &ended) && ended.code == 1 {
+		_, err = r.t.output(ctx, r.env, "recover", "--session", r.loc.Dir, "--discard")
+	}
 	if err != nil && !over(ctx) {
 		r.lose("", "exit code 0 of \"hacky recover\", as there is room again", err.Error())
 	}

@@ -193,9 +193,13 @@ func (e *examination) leftovers() {
 	default:
 		e.add("stale-files", OK, "no temp file was left behind")
 	}
+	var found []string
+	for _, p := range session.Waiting(e.Session, e.Shelters) {
+		found = append(found, p.Path)
+	}
 	switch {
-	case session.RecoveryWaiting(e.Session):
-		e.add("recovery-file", Warning, "updates wait in %s; type: %s", list(waiting), e.command("recover"))
+	case len(found) > 0:
+		e.add("recovery-file", Warning, "updates wait in %s; type: %s", list(append(found, waiting...)), e.command("recover"))
 	case len(waiting) > 0:
 		e.add("recovery-file", Warning, "%s may hold updates that could not be read; look into it, then remove it", list(waiting))
 	default:
@@ -204,7 +208,8 @@ func (e *examination) leftovers() {
 	e.journal()
 }
 
-// find lists stale temp files and recovery files.
+// find lists stale temp files, and recovery files that were damaged and moved
+// aside.
 func (e *examination) find() (stale, waiting []string, err error) {
 	dirs := []string{e.Session.Dir}
 	if e.tasks != "" && !sameFile(e.store, e.Session.Dir) {
@@ -231,7 +236,7 @@ func (e *examination) find() (stale, waiting []string, err error) {
 				old && entry.IsDir() && strings.HasPrefix(name, scratchInStore),
 				old && entry.IsDir() && dir == e.hidden && strings.HasPrefix(name, scratchInHidden):
 				stale = append(stale, filepath.Join(dir, name))
-			case name == e.Session.Name+".failed", strings.HasPrefix(name, e.Session.Name+".failed.damaged"):
+			case strings.HasPrefix(name, e.Session.Name+".failed.damaged"):
 				waiting = append(waiting, filepath.Join(dir, name))
 			}
 		}

@@ -26,12 +26,16 @@ type FlushError struct {
 	Attempts int
 	Pending  int
 	Backlog  string   // path of tasks.json
-	Recovery string   // path of the recovery file; "" if it could not be written either
+	Recovery string   // path of the file that keeps them; "" if there is none
+	Volatile bool     // a reboot may remove that file
 	Unsaved  []Update // the updates, if they are in no file
 }
 
 func (e *FlushError) Error() string {
 	where := plural(e.Pending, "update waits", "updates wait") + " in " + e.Recovery
+	if e.Volatile {
+		where += ", which a reboot may remove"
+	}
 	if e.Recovery == "" {
 		where = plural(e.Pending, "update could be kept in no file and follows", "updates could be kept in no file and follow") +
 			" on standard error"

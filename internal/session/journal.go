@@ -37,19 +37,28 @@ const runLockPatience = 300 * time.Millisecond
 // View loads a session's backlog as Read does, and the statuses as they are
 // acknowledged: those of the file with what the journal says. It takes no lock.
 func View(l Location) (*backlog.Backlog, []backlog.Status, error) {
+	doc, _, err := view(l)
+	if err != nil {
+		return nil, nil, err
+	}
+	return doc.b, doc.target(), nil
+}
+
+// view is a session's document with the journal applied, and what that was.
+func view(l Location) (doc document, fromJournal []Update, err error) {
 	for {
 		src, info, err := readFile(fsutil.OS(), l.Path())
 		if err != nil {
-			return nil, nil, explain(l.Path(), err)
+			return doc, nil, explain(l.Path(), err)
 		}
 		b, err := backlog.Parse(l.Path(), src)
 		if err != nil {
-			return nil, nil, err
+			return doc, nil, err
 		}
-		doc := newDocument(b, info)
+		doc = newDocument(b, info)
 		contents, err := readJournal(fsutil.OS(), l)
 		if err != nil {
-			return nil, nil, err
+			return doc, nil, err
 		}
 		// A flush in between has moved records from the one to the other.
 		now, err := os.Stat(l.Path())
@@ -57,13 +66,14 @@ func View(l Location) (*backlog.Backlog, []backlog.Status, error) {
 			if err == nil || errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
-			return nil, nil, err
+			return doc, nil, err
 		}
-		for _, u := range replayed(&doc, contents, info.ModTime(), zerolog.Nop()) {
+		updates := replayed(&doc, contents, info.ModTime(), zerolog.Nop())
+		for _, u := range updates {
 			i, _ := b.Lookup(u.ID)
 			doc.now[i] = u.To
 		}
-		return b, doc.target(), nil
+		return doc, updates, nil
 	}
 }
 
@@ -264,28 +274,14 @@ func decided(updates []Update) []Decision {
 	return out
 }
 
-// PlanRecovery is what Open and Recover would do: with the journal, and with a
-// recovery file if r is not nil. It changes nothing.
-func PlanRecovery(l Location, r *Recovery, opts RecoverOptions) ([]Decision, error) {
-	b, err := Read(l)
+// PlanRecovery is what Open and Recover would do: with the journal, and with
+// recovery files. It changes nothing.
+func PlanRecovery(l Location, files []*Recovery, opts RecoverOptions) ([]Decision, error) {
+	doc, fromJournal, err := view(l)
 	if err != nil {
 		return nil, err
 	}
-	_, statuses, err := View(l)
-	if err != nil {
-		return nil, err
-	}
-	var updates []Update
-	for i := range b.Items {
-		if it := &b.Items[i]; it.Kind == backlog.Subtask && i < len(statuses) && statuses[i] != it.Status {
-			updates = append(updates, Update{ID: it.ID, From: it.Status, To: statuses[i]})
-		}
-	}
-	out := decided(updates)
-	if r != nil {
-		out = append(out, r.Plan(b, statuses, opts)...)
-	}
-	return out, nil
+	return append(decided(fromJournal), plan(files, doc.b, doc.now, fromJournal, opts)...), nil
 }
 
 // JournalWaiting reports whether a session has a journal that is not empty. If

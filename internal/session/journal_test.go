@@ -258,7 +258,7 @@ func wantAcknowledged(t *testing.T, l Location, acked map[int]bool, n int) {
 	}
 	r, err := ReadRecovery(l.RecoveryPath())
 	if err == nil {
-		_, err = s.Recover(t.Context(), r, RecoverOptions{}, false)
+		_, err = s.Recover(t.Context(), []*Recovery{r}, RecoverOptions{}, false)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("operation %d failed: recover: %v", n, err)

@@ -40,21 +40,33 @@ type RecoverOptions struct {
 	Discard bool // tasks.json is right; the conflicts are dropped
 }
 
-// Plan decides every change against the backlog, merging three ways by id: what
+// plan decides every change against the backlog, merging three ways by id: what
 // the change started from, what it wants, what the file says now.
 //
 //   - the file says it already: nothing to do;
 //   - the file still says what the change started from: it is applied;
 //   - the file says something else, less far than the change: it is applied;
-//   - else it would move the item backwards: a conflict.
-func (r *Recovery) Plan(b *backlog.Backlog, disk []backlog.Status, opts RecoverOptions) []Decision {
+//   - else it would move the item backwards: a conflict, unless what moved it on
+//     was the journal: that was accepted when the recovery file had been written.
+//
+// Of what several files say about an item the latest counts.
+func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed []Update, opts RecoverOptions) []Decision {
+	later := make(map[string]time.Time, len(replayed))
+	for _, u := range replayed {
+		later[u.ID] = u.At
+	}
+	var changes []Update
+	for _, r := range files {
+		changes = mergeChanges(changes, r.changesOn(b, disk))
+	}
 	var out []Decision
-	for _, u := range r.changesOn(b, disk) {
+	for _, u := range changes {
 		d := Decision{Update: u}
 		i, ok := b.Lookup(u.ID)
 		if ok {
 			d.Disk = disk[i].String()
 		}
+		at, journaled := later[u.ID]
 		switch {
 		case !ok:
 			d.Verdict, d.Why = Conflict, "there is no such item any more"
@@ -64,6 +76,8 @@ func (r *Recovery) Plan(b *backlog.Backlog, disk []backlog.Status, opts RecoverO
 			d.Verdict = AlreadyThere
 		case disk[i] == u.From, rank(u.To) > rank(disk[i]):
 			d.Verdict = Applied
+		case journaled && !at.Before(u.At):
+			d.Verdict, d.Why = AlreadyThere, "the journal had a later status"
 		case opts.Force:
 			d.Verdict, d.Why = Applied, "by force"
 		default:
@@ -85,26 +99,14 @@ func rank(s backlog.Status) int {
 	}[s]
 }
 
-// Recover replays a recovery file into the session: it flushes what Plan
-// applies, reads tasks.json again to see that it is there, and then removes
-// the file, or leaves the conflicts in it. keep leaves a copy beside it; of a
-// damaged file there always is one. Standard input is not removed.
-func (s *Session) Recover(ctx context.Context, r *Recovery, opts RecoverOptions, keep bool) ([]Decision, error) {
+// Recover replays recovery files into the session: it flushes what is to be
+// applied, reads tasks.json again to see that it is there, and then removes the
+// files, or leaves each its conflicts. keep leaves a copy beside a file; of a
+// damaged one there always is one. Standard input is not removed.
+func (s *Session) Recover(ctx context.Context, files []*Recovery, opts RecoverOptions, keep bool) ([]Decision, error) {
 	s.mu.Lock()
-	decisions := r.Plan(s.doc.b, s.doc.disk, opts)
+	decisions := plan(files, s.doc.b, s.doc.disk, s.replayed, opts)
 	s.mu.Unlock()
-	later := make(map[string]time.Time, len(s.replayed))
-	for _, u := range s.replayed {
-		later[u.ID] = u.At
-	}
-	for k := range decisions {
-		// What the journal had is later: it was accepted when the recovery file
-		// had been written.
-		d := &decisions[k]
-		if at, ok := later[d.ID]; ok && d.Verdict == Conflict && !at.Before(d.At) {
-			d.Verdict, d.Why = AlreadyThere, "the journal had a later status"
-		}
-	}
 	var changes []Change
 	for _, d := range decisions {
 		if d.Verdict == Applied {
@@ -120,15 +122,20 @@ func (s *Session) Recover(ctx context.Context, r *Recovery, opts RecoverOptions,
 	if err := s.verify(changes); err != nil {
 		return decisions, err
 	}
-	if r.Path == "-" {
-		return decisions, nil
-	}
-	if keep || r.Damage != nil { // what could not be read may still be worth something
-		if err := s.copyRecovery(r.Path); err != nil {
+	for _, r := range files {
+		if r.Path == "-" {
+			continue
+		}
+		if keep || r.Damage != nil { // what could not be read may still be worth something
+			if err := s.copyRecovery(r.Path); err != nil {
+				return decisions, err
+			}
+		}
+		if err := s.leaveConflicts(r, decisions); err != nil {
 			return decisions, err
 		}
 	}
-	return decisions, s.leaveConflicts(r, decisions)
+	return decisions, nil
 }
 
 // verify reads tasks.json again and looks for the changes.
@@ -168,6 +175,9 @@ func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) error {
 		return err
 	}
 	defer unlock()
+	s.mu.Lock()
+	doc := s.doc
+	s.mu.Unlock()
 	now, err := readRecovery(s.fs, r.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -176,8 +186,9 @@ func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) error {
 		return err
 	}
 	var left []Update
+	mine := setOf(r.changesOn(doc.b, doc.disk))
 	for _, d := range decisions {
-		if d.Verdict == Conflict {
+		if d.Verdict == Conflict && mine[keyOf(d.Update)] {
 			left = append(left, d.Update)
 		}
 	}
@@ -198,11 +209,7 @@ func (s *Session) leaveConflicts(r *Recovery, decisions []Decision) error {
 	if len(left) == len(now.Changes) && !slices.ContainsFunc(left, func(u Update) bool { return !there[keyOf(u)] }) {
 		return nil // the file says it already
 	}
-	s.mu.Lock()
-	doc := s.doc
-	target := doc.with(left)
-	s.mu.Unlock()
-	return s.replaceRecovery(r.Path, doc, left, target, recoveryError{
+	return s.replaceRecovery(r.Path, doc, left, recoveryError{
 		Message: "conflicts that \"hacky recover\" left: settle them with --force or --discard"})
 }
 

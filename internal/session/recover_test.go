@@ -21,7 +21,7 @@ func recoverAll(t *testing.T, l Location, opts RecoverOptions, keep bool) []Deci
 		t.Fatal(err)
 	}
 	s := open(t, l, options(nil, nil))
-	decisions, err := s.Recover(context.Background(), r, opts, keep)
+	decisions, err := s.Recover(context.Background(), []*Recovery{r}, opts, keep)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func leave(t *testing.T, l Location, changes ...Update) {
 	s.mu.Lock()
 	doc := s.doc
 	s.mu.Unlock()
-	if err := s.replaceRecovery(l.RecoveryPath(), doc, changes, doc.with(changes), recoveryError{Message: "m"}); err != nil {
+	if err := s.replaceRecovery(l.RecoveryPath(), doc, changes, recoveryError{Message: "m"}); err != nil {
 		t.Fatal(err)
 	}
 	closeSession(t, s)
@@ -80,7 +80,7 @@ func TestPlanOfEveryPair(t *testing.T) {
 				}
 				r := &Recovery{Changes: []Update{{ID: sub(1), From: from, To: to}}}
 				check := func(opts RecoverOptions, want Verdict) {
-					d := r.Plan(b, b.Statuses(), opts)
+					d := plan([]*Recovery{r}, b, b.Statuses(), nil, opts)
 					if len(d) != 1 || d[0].Verdict != want || d[0].Disk != disk.String() {
 						t.Errorf("%v -> %v where the file says %v, %+v: %+v, want %s", from, to, disk, opts, d, want)
 					}
@@ -122,7 +122,7 @@ func TestPlanOfOddChanges(t *testing.T) {
 		{"none", &Recovery{Changes: []Update{}}, RecoverOptions{}, ""},
 	}
 	for _, tt := range tests {
-		d := tt.r.Plan(b, b.Statuses(), tt.opts)
+		d := plan([]*Recovery{tt.r}, b, b.Statuses(), nil, tt.opts)
 		if got := verdicts(d); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
@@ -152,7 +152,7 @@ func TestRecover(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := home(t, sample(p, c, c, f))
 			leave(t, l, changes...)
-			if !RecoveryWaiting(l) {
+			if len(Waiting(l, nil)) == 0 {
 				t.Fatal("no recovery file waits")
 			}
 			if got := verdicts(recoverAll(t, l, tt.opts, false)); got != tt.verdicts {
@@ -162,7 +162,7 @@ func TestRecover(t *testing.T) {
 				t.Errorf("the file says %s, want %s", got, tt.file)
 			}
 			if tt.left == "" {
-				if RecoveryWaiting(l) {
+				if len(Waiting(l, nil)) > 0 {
 					t.Errorf("still waiting: %s", get(t, l.RecoveryPath()))
 				}
 				return
@@ -179,7 +179,7 @@ func TestRecover(t *testing.T) {
 				t.Error("the second time something was written")
 			}
 			recoverAll(t, l, RecoverOptions{Discard: true}, false)
-			if RecoveryWaiting(l) || get(t, l.Path()) != file {
+			if (len(Waiting(l, nil)) > 0) || get(t, l.Path()) != file {
 				t.Error("discarding left the recovery file, or changed the backlog")
 			}
 		})
@@ -198,8 +198,8 @@ func TestRecoverRoundTrip(t *testing.T) {
 		t.Errorf("the file is\n%s", got)
 	}
 	kept, err := filepath.Glob(l.RecoveryPath() + ".kept-*")
-	if err != nil || len(kept) != 1 || RecoveryWaiting(l) {
-		t.Fatalf("kept %q, %v; waiting %v", kept, err, RecoveryWaiting(l))
+	if err != nil || len(kept) != 1 || (len(Waiting(l, nil)) > 0) {
+		t.Fatalf("kept %q, %v; waiting %v", kept, err, (len(Waiting(l, nil)) > 0))
 	}
 	if r, err := ReadRecovery(kept[0]); err != nil || r.Damage != nil || waiting(r) != "S1=C S3=C" {
 		t.Errorf("the copy: %+v, %v", r, err)
@@ -221,7 +221,7 @@ func TestRecoverVerifies(t *testing.T) {
 		}
 		return nil
 	})
-	_, err := s.Recover(context.Background(), recovery(t, l), RecoverOptions{}, false)
+	_, err := s.Recover(context.Background(), []*Recovery{recovery(t, l)}, RecoverOptions{}, false)
 	if err == nil || !strings.Contains(err.Error(), "P1.M1.T1.S1 is not Failed in") {
 		t.Errorf("%v", err)
 	}
@@ -259,8 +259,8 @@ func TestRecoverDamaged(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	kept, err := filepath.Glob(l.RecoveryPath() + ".kept-*")
-	if err != nil || len(kept) != 1 || get(t, kept[0]) != damaged || RecoveryWaiting(l) {
-		t.Errorf("kept %q, %v; waiting %v", kept, err, RecoveryWaiting(l))
+	if err != nil || len(kept) != 1 || get(t, kept[0]) != damaged || (len(Waiting(l, nil)) > 0) {
+		t.Errorf("kept %q, %v; waiting %v", kept, err, (len(Waiting(l, nil)) > 0))
 	}
 }
 
@@ -271,7 +271,7 @@ func TestRecoverWhileAnotherFlushFails(t *testing.T) {
 	r := recovery(t, l)
 	fail(t, l, backlog.Complete, 2)
 	s := open(t, l, options(nil, nil))
-	decisions, err := s.Recover(context.Background(), r, RecoverOptions{}, false)
+	decisions, err := s.Recover(context.Background(), []*Recovery{r}, RecoverOptions{}, false)
 	if err != nil || verdicts(decisions) != "S1 applied" {
 		t.Errorf("%q, %v", verdicts(decisions), err)
 	}

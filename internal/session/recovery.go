@@ -11,10 +11,9 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
@@ -82,15 +81,14 @@ func (s *Session) preserveLocked() error {
 	for _, u := range s.batch {
 		ours = append(ours, u)
 	}
-	target, seq := doc.target(), s.seq
+	seq := s.seq
 	s.mu.Unlock()
 	slices.SortFunc(ours, bySeq)
 
 	failure := *s.failure
-	failure.Pending, failure.Recovery, failure.Unsaved = len(ours), s.loc.RecoveryPath(), nil
-	if err := s.writeRecovery(doc, ours, target, &failure); err != nil {
+	if err := s.writeRecovery(doc, ours, &failure); err != nil {
 		s.log.Error().Err(err).Msg("cannot write the recovery file")
-		failure.Pending, failure.Recovery, failure.Unsaved = len(ours), "", ours
+		failure.Pending, failure.Recovery, failure.Volatile, failure.Unsaved = len(ours), "", false, ours
 		if s.journal != nil && s.journal.Healthy() { // it has everything that was acknowledged
 			failure.Pending, failure.Recovery, failure.Unsaved = s.journal.Live(), s.loc.JournalPath(), nil
 		}
@@ -119,45 +117,109 @@ func (d *document) with(changes []Update) []backlog.Status {
 	return d.b.RollUp(statuses)
 }
 
-// writeRecovery adds our updates to what waits already.
-func (s *Session) writeRecovery(doc document, ours []Update, target []backlog.Status, failure *FlushError) error {
+// writeRecovery keeps our updates in the first place that takes them, together
+// with what waits there already.
+func (s *Session) writeRecovery(doc document, ours []Update, failure *FlushError) error {
 	if _, unlock, err := s.lockWrite(context.Background()); err == nil {
 		defer unlock()
 	} // else: on a disk in this state, better without the lock than not at all
+	kept := func(path string, volatile bool, changes []Update) {
+		failure.Pending, failure.Recovery, failure.Volatile, failure.Unsaved = len(changes), path, volatile, nil
+	}
 	path := s.loc.RecoveryPath()
-	changes := ours
+	changes, err := s.addTo(path, doc, ours)
+	if err == nil {
+		err = s.replaceRecovery(path, doc, changes, reason(failure))
+	}
+	if err == nil {
+		kept(path, false, changes)
+		return nil
+	}
+	errs := []error{err}
+	if path, changes, err = s.writeReserve(doc, ours, reason(failure)); err == nil {
+		kept(path, false, changes)
+		return nil
+	}
+	errs = append(errs, err)
+	for _, sh := range s.opts.Shelters {
+		path, err := s.enter(sh)
+		if err == nil {
+			changes, err = s.addTo(path, doc, ours)
+		}
+		if err == nil {
+			err = s.replaceRecovery(path, doc, changes, reason(failure))
+		}
+		if err == nil {
+			kept(path, sh.Volatile, changes)
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("use %s: %w", sh.Dir, err))
+	}
+	return errors.Join(errs...)
+}
+
+func reason(failure *FlushError) recoveryError {
+	return recoveryError{Message: failure.Err.Error(), Code: fsutil.Code(failure.Err), Attempts: failure.Attempts}
+}
+
+// addTo is what a file will hold: what waits in it already, and ours. One that
+// cannot be read may hold updates that hacky cannot see: it is moved aside.
+func (s *Session) addTo(path string, doc document, ours []Update) ([]Update, error) {
 	waiting, err := readRecovery(s.fs, path)
 	if fsutil.Transient(err) {
 		waiting, err = readRecovery(s.fs, path)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		return ours, nil
 	case err != nil || waiting.Damage != nil:
-		// It may hold updates that hacky cannot see: it is not overwritten.
 		aside := path + ".damaged-" + stamp()
 		if err := s.fs.Rename(path, aside); err != nil {
-			return err
+			return nil, err
 		}
 		s.log.Warn().Str("file", aside).Msg("the recovery file there is damaged; it was moved aside")
-	default:
-		changes = mergeChanges(waiting.changesOn(doc.b, doc.disk), ours)
-		target = doc.with(changes)
+		return ours, nil
 	}
-	failure.Pending = len(changes)
-	return s.replaceRecovery(path, doc, changes, target, recoveryError{
-		Message: failure.Err.Error(), Code: fsutil.Code(failure.Err), Attempts: failure.Attempts})
+	return mergeChanges(waiting.changesOn(doc.b, doc.disk), ours), nil
+}
+
+// head is the recovery file at path without pendingUpdates.
+func (s *Session) head(path string, doc document, changes []Update, reason recoveryError) recoveryFile {
+	sum := sha256.New()
+	_ = doc.b.Render(sum, doc.disk) // a hash does not fail
+	dir := s.loc.Dir
+	if abs, err := filepath.Abs(dir); err == nil && filepath.Dir(path) != filepath.Clean(dir) {
+		dir = abs // who finds the file elsewhere has to know where it belongs
+	}
+	return recoveryFile{
+		Version: "1.0", Timestamp: time.Now().UTC(), SessionPath: dir, Error: reason,
+		PendingCount: len(changes), Changes: changes, Base: hex.EncodeToString(sum.Sum(nil)),
+		PendingUpdates: json.RawMessage("null"),
+	}
+}
+
+// writeReserve writes a small recovery file, as dense as it gets, over the
+// reserve. What waits beside it stays: the rename must not replace it.
+func (s *Session) writeReserve(doc document, ours []Update, reason recoveryError) (path string, changes []Update, err error) {
+	if changes, err = s.addTo(s.loc.RecoveryPath(), doc, ours); err != nil {
+		return "", nil, err
+	}
+	if more, err := s.addTo(besideReserve(s.path), doc, changes); err == nil {
+		changes = more
+	}
+	content, err := json.Marshal(s.head(s.loc.RecoveryPath(), doc, changes, reason))
+	if err != nil {
+		return "", nil, fmt.Errorf("encode recovery file: %w", err)
+	}
+	path, err = s.useReserve(append(content, '\n'))
+	return path, changes, err
 }
 
 // replaceRecovery writes a recovery file, without pendingUpdates if there is
 // only room for a small one.
-func (s *Session) replaceRecovery(path string, doc document, changes []Update, target []backlog.Status, reason recoveryError) error {
-	sum := sha256.New()
-	_ = doc.b.Render(sum, doc.disk) // a hash does not fail
-	head, err := json.MarshalIndent(recoveryFile{
-		Version: "1.0", Timestamp: time.Now().UTC(), SessionPath: s.loc.Dir, Error: reason,
-		PendingCount: len(changes), Changes: changes, Base: hex.EncodeToString(sum.Sum(nil)),
-		PendingUpdates: json.RawMessage("null"),
-	}, "", "  ")
+func (s *Session) replaceRecovery(path string, doc document, changes []Update, reason recoveryError) error {
+	target := doc.with(changes)
+	head, err := json.MarshalIndent(s.head(path, doc, changes, reason), "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode recovery file: %w", err)
 	}
@@ -244,194 +306,6 @@ func mergeChanges(waiting, newer []Update) []Update {
 	return out
 }
 
-// Recovery is what a recovery file holds.
-type Recovery struct {
-	Path      string
-	Timestamp time.Time
-	Changes   []Update // as they stand there; nil in a file of another tool, which has none
-	Base      string
-	Damage    error // why not everything could be read; nil if it could
-
-	whole *backlog.Backlog // pendingUpdates
-}
-
-// maxRecovery bounds a recovery file: a backlog and its changes.
-const maxRecovery = 2 * backlog.MaxSize
-
-// ReadRecovery reads a recovery file, or with path "-" standard input. A file
-// that is damaged is no error: Damage says so, and what could be read is
-// there.
-func ReadRecovery(path string) (*Recovery, error) { return readRecovery(fsutil.OS(), path) }
-
-func readRecovery(fsys fsutil.FS, path string) (*Recovery, error) {
-	in := io.Reader(os.Stdin)
-	if path != "-" {
-		f, err := fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close() //nolint:errcheck // only read from
-		info, err := f.Stat()
-		if err != nil {
-			return nil, err
-		}
-		if !info.Mode().IsRegular() {
-			return nil, fmt.Errorf("%s is not a regular file", path)
-		}
-		if info.Size() > maxRecovery {
-			return nil, fmt.Errorf("%s has %d bytes; hacky reads at most %d", path, info.Size(), maxRecovery)
-		}
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, maxRecovery))
-	if err != nil {
-		return nil, err
-	}
-	r := DecodeRecovery(data)
-	r.Path = path
-	return r, nil
-}
-
-// DecodeRecovery reads the content of a recovery file; see ReadRecovery.
-func DecodeRecovery(data []byte) *Recovery {
-	text := strings.TrimPrefix(string(data), "\ufeff")
-	// No line of a JSON document can begin like that, but a log that holds
-	// marked lines may begin like a JSON document.
-	marked := strings.HasPrefix(text, MarkedPrefix) || strings.Contains(text, "\n"+MarkedPrefix)
-	if trimmed := strings.TrimSpace(text); marked || !strings.HasPrefix(trimmed, "{") {
-		return decodeMarked(text)
-	}
-	r := &Recovery{}
-	dec := json.NewDecoder(strings.NewReader(text))
-	seen := map[string]bool{}
-	r.Damage = r.members(dec, seen)
-	if r.Damage == nil && r.Changes == nil && r.whole == nil {
-		r.Damage = errors.New(`it has neither "changes" nor "pendingUpdates"`)
-	}
-	return r
-}
-
-// members reads one member after the other and keeps what it got when one is
-// broken.
-func (r *Recovery) members(dec *json.Decoder, seen map[string]bool) error {
-	if _, err := dec.Token(); err != nil {
-		return err
-	}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		name, _ := key.(string)
-		if seen[name] {
-			return fmt.Errorf("the key %q stands twice", name)
-		}
-		switch name {
-		case "timestamp":
-			err = dec.Decode(&r.Timestamp)
-		case "base":
-			err = dec.Decode(&r.Base)
-		case "changes":
-			err = r.readChanges(dec)
-		case "pendingUpdates":
-			var raw json.RawMessage
-			if err = dec.Decode(&raw); err == nil && string(raw) != "null" {
-				r.whole, err = backlog.Parse("pendingUpdates", string(raw))
-			}
-		default:
-			var ignored json.RawMessage
-			err = dec.Decode(&ignored)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		seen[name] = true
-	}
-	if _, err := dec.Token(); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after its end")
-	}
-	return nil
-}
-
-// readChanges keeps the good ones of a list in which some are not.
-func (r *Recovery) readChanges(dec *json.Decoder) error {
-	open, err := dec.Token()
-	if err != nil {
-		return err
-	}
-	if open == nil {
-		return nil // null
-	}
-	if open != json.Delim('[') {
-		return errors.New("must be a list")
-	}
-	r.Changes = []Update{}
-	var bad error
-	for dec.More() {
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return err
-		}
-		u, err := decodeChange(raw)
-		if err != nil {
-			bad = cmp.Or(bad, fmt.Errorf("%s: %w", raw, err))
-			continue
-		}
-		r.Changes = append(r.Changes, u)
-	}
-	if _, err := dec.Token(); err != nil {
-		return err
-	}
-	return bad
-}
-
-// decodeChange reads one change. What is missing is not made up, except that
-// without "from" nothing is known of what it started from; To stands for that.
-func decodeChange(data []byte) (Update, error) {
-	var c struct {
-		ID   string
-		From *backlog.Status
-		To   *backlog.Status
-		At   time.Time
-		Seq  uint64
-	}
-	if err := json.Unmarshal(data, &c); err != nil {
-		return Update{}, err
-	}
-	if _, err := backlog.ParseID(c.ID); err != nil {
-		return Update{}, err
-	}
-	if c.To == nil {
-		return Update{}, errors.New(`it has no "to"`)
-	}
-	return Update{ID: c.ID, From: *cmp.Or(c.From, c.To), To: *c.To, At: c.At, Seq: c.Seq}, nil
-}
-
-// decodeMarked reads the lines that were printed because no file could be
-// written, among any other lines.
-func decodeMarked(text string) *Recovery {
-	r := &Recovery{}
-	for line := range strings.Lines(text) {
-		_, change, ok := strings.Cut(strings.TrimRight(line, "\r\n"), MarkedPrefix)
-		if !ok {
-			continue
-		}
-		u, err := decodeChange([]byte(change))
-		if err != nil {
-			r.Damage = cmp.Or(r.Damage, fmt.Errorf("%s: %w", change, err))
-			continue
-		}
-		r.Changes = append(r.Changes, u)
-	}
-	if len(r.Changes) == 0 && r.Damage == nil {
-		r.Damage = errors.New("it is no recovery file: neither a JSON object nor lines that begin with " + MarkedPrefix)
-	}
-	return r
-}
-
 // MarkedLine is the line for a change that could be kept in no file.
 func MarkedLine(u Update) string {
 	data, err := json.Marshal(u)
@@ -439,33 +313,4 @@ func MarkedLine(u Update) string {
 		return MarkedPrefix + u.ID
 	}
 	return MarkedPrefix + string(data)
-}
-
-// changesOn are the file's changes, one per id: a file may hold the steps of an
-// item one by one. A file without changes means: every subtask whose status
-// differs from the backlog's.
-func (r *Recovery) changesOn(b *backlog.Backlog, disk []backlog.Status) []Update {
-	if r.Changes != nil || r.whole == nil {
-		return mergeChanges(nil, slices.SortedStableFunc(slices.Values(r.Changes), bySeq))
-	}
-	var out []Update
-	for i := range r.whole.Items {
-		it := &r.whole.Items[i]
-		if it.Kind != backlog.Subtask {
-			continue
-		}
-		n, ok := b.Lookup(it.ID)
-		if ok && disk[n] == it.Status {
-			continue
-		}
-		// What it started from is not known; To stands for "nothing else".
-		out = append(out, Update{ID: it.ID, From: it.Status, To: it.Status, At: r.Timestamp, Seq: uint64(len(out) + 1)})
-	}
-	return out
-}
-
-// RecoveryWaiting reports whether a session has a recovery file.
-func RecoveryWaiting(l Location) bool {
-	_, err := os.Stat(l.RecoveryPath())
-	return !errors.Is(err, fs.ErrNotExist)
 }

@@ -42,6 +42,7 @@ type Options struct {
 	Run      bool          // take the run lock
 	Holder   string        // who we are, for a second run to read
 	Window   time.Duration // see DefaultWindow; 0: a commit waits for nobody
+	Shelters []Shelter     // where updates are kept if not in the session, best first
 	Unsafe   bool          // leave the journal's fdatasync out, to measure what it costs
 
 	// Check, if not nil, is called with the backlog and its statuses before
@@ -286,6 +287,7 @@ func (s *Session) sweep() error {
 			s.log.Warn().Err(serr).Msg("cannot remove stale temporary files")
 		}
 	}
+	s.arm()
 	unlock()
 	return nil
 }
@@ -437,6 +439,8 @@ func (s *Session) Close(ctx context.Context) error {
 	if errors.As(err, &failed) {
 		err = s.preserve() // also what was accepted since
 		errors.As(err, &failed)
+	} else {
+		s.rearm(context.WithoutCancel(ctx))
 	}
 	return errors.Join(err, s.closeJournal(failed != nil && failed.Recovery == s.loc.RecoveryPath()), s.attempts.close(), s.releaseRun())
 }

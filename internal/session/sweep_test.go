@@ -61,7 +61,7 @@ func change(ns ...int) func(s *Session) error {
 func replay(s *Session) error {
 	r, err := readRecovery(s.fs, s.loc.RecoveryPath())
 	if err == nil && r.Damage == nil {
-		_, err = s.Recover(context.Background(), r, RecoverOptions{}, false)
+		_, err = s.Recover(context.Background(), []*Recovery{r}, RecoverOptions{}, false)
 	}
 	return errors.Join(err, s.Close(context.Background()))
 }
@@ -240,7 +240,7 @@ func (sc scenario) settled(t *testing.T, l Location, failed *FlushError) {
 func replayAll(t *testing.T, l Location, r *Recovery) {
 	t.Helper()
 	s := open(t, l, options(nil, nil))
-	if _, err := s.Recover(context.Background(), r, RecoverOptions{}, false); err != nil {
+	if _, err := s.Recover(context.Background(), []*Recovery{r}, RecoverOptions{}, false); err != nil {
 		t.Error(err)
 	}
 	closeSession(t, s)
