@@ -14,6 +14,7 @@ const (
 	exitRecovery    = 3   // updates wait in a recovery file
 	exitLocked      = 4   // the session is locked by another run
 	exitLimit       = 5   // stopped by a limit, nothing failed, work remains
+	exitQuota       = 75  // everything left waits for a quota reset beyond --quota-wait
 	exitInterrupted = 130 // SIGINT, state saved
 	exitTerminated  = 143 // SIGTERM, state saved
 )

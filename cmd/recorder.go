@@ -29,6 +29,13 @@ func (r *recorder) Status(item int32) backlog.Status {
 }
 
 func (r *recorder) Record(ev engine.Event, acked func(error)) {
+	if ev.Type == engine.QuotaHeld || ev.Type == engine.QuotaReleased {
+		r.progress.Event(ev)
+		if err := r.s.SetHold(ev.Credential, ev.Until); err != nil {
+			r.log.Warn().Err(err).Str("credential", ev.Credential).Msg("a hold cannot be kept for later runs")
+		}
+		return
+	}
 	if ev.Result != nil {
 		r.attempt(ev)
 	}

@@ -328,7 +328,8 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 	e := local.New(j.b, plan, j.runner, &recorder{s: s, b: j.b, progress: progress, log: j.log, runID: j.runID}, local.Options{
 		Parallelism: j.cfg.Parallelism, Retry: tasks, NoRetry: !j.cfg.Retry,
 		MaxTasks: j.cfg.MaxTasks, MaxFailures: j.cfg.MaxFailures, MaxDuration: j.cfg.MaxDuration, FailFast: j.cfg.FailFast,
-		Attempts: func(id string) int { return attempts[id] },
+		Attempts:  func(id string) int { return attempts[id] },
+		QuotaWait: j.cfg.QuotaWait, Held: j.held(),
 	})
 	signals.attach(e, j.runner, s)
 	out := e.Run(ctx)
@@ -353,6 +354,8 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 		sum.Exit = interrupted
 	case len(out.Failed) > 0 || len(out.Blocked) > 0:
 		sum.Exit = exitFailed
+	case len(out.Held) > 0 && out.Limit == "":
+		sum.Exit = exitQuota
 	case len(out.Left) > 0:
 		sum.Exit = exitLimit
 	}
@@ -361,6 +364,19 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 		return &exitError{code: sum.Exit}
 	}
 	return err
+}
+
+// held are the credentials that an earlier run has found used up.
+func (j *job) held() []engine.Hold {
+	holds, err := session.Holds(j.loc, time.Now())
+	if err != nil {
+		j.log.Warn().Err(err).Msg("cannot tell which quotas are used up; trying all agents")
+	}
+	var out []engine.Hold
+	for _, h := range holds {
+		out = append(out, engine.Hold{Credential: h.Credential, Until: h.Until})
+	}
+	return out
 }
 
 // statusesOf are the session's statuses by the item numbers of b, which may be

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -53,6 +54,13 @@ func (a *app) status(cfg *config.Config, output string) error {
 	}
 	waiting := a.waitingIn(loc)
 	st := ui.NewStatus(loc.Dir, b, statuses, waiting != "")
+	holds, err := session.Holds(loc, time.Now())
+	if err != nil { // what is not known is not shown; the next run mends it
+		holds = nil
+	}
+	for _, h := range holds {
+		st.Held = append(st.Held, ui.Hold(h))
+	}
 	switch output {
 	case "json", "yaml":
 		return document(a.stdout, output, st)

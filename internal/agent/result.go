@@ -14,10 +14,11 @@ const (
 	Transient         // may pass: exit 75, a time limit, a signal that hacky did not send
 	Permanent         // any other failure
 	Interrupted       // stopped by hacky because the run is stopped; no failure
+	Quota             // the agent's quota is used up: no failure of the subtask; see Result.Until
 )
 
 func (c Class) String() string {
-	return [...]string{"ok", "transient", "permanent", "interrupted"}[c]
+	return [...]string{"ok", "transient", "permanent", "interrupted", "quota"}[c]
 }
 
 // MarshalText writes the word.
@@ -25,7 +26,7 @@ func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // UnmarshalText accepts the words that MarshalText writes.
 func (c *Class) UnmarshalText(text []byte) error {
-	for k := OK; k <= Interrupted; k++ {
+	for k := OK; k <= Quota; k++ {
 		if k.String() == string(text) {
 			*c = k
 			return nil
@@ -36,17 +37,19 @@ func (c *Class) UnmarshalText(text []byte) error {
 
 // Result is what became of an attempt.
 type Result struct {
-	Class    Class
-	Exit     int       // exit code of the command that decided it; -1 if it did not exit by itself
-	Reason   string    // one clause for people; "" if OK
-	Stage    string    // the command that decided it
-	Log      string    // its log, relative to the session directory; "" if it printed nothing
-	Tail     []byte    // the last of its output, at most TailSize bytes; only if not OK
-	Commands []Outcome // every command that was executed, in order
-	Started  time.Time
-	Ended    time.Time
-	Leftover int    // process groups that had to be ended after their command
-	LogError string // why output could not be kept, if so
+	Class      Class
+	Exit       int       // exit code of the command that decided it; -1 if it did not exit by itself
+	Reason     string    // one clause for people; "" if OK
+	Stage      string    // the command that decided it
+	Log        string    // its log, relative to the session directory; "" if it printed nothing
+	Tail       []byte    // the last of its output, at most TailSize bytes; only if not OK
+	Commands   []Outcome // every command that was executed, in order
+	Started    time.Time
+	Ended      time.Time
+	Credential string    // Quota: whose
+	Until      time.Time // Quota: when it may serve again; zero if that is not known
+	Leftover   int       // process groups that had to be ended after their command
+	LogError   string    // why output could not be kept, if so
 }
 
 // Outcome is one command's part of a Result.

@@ -45,6 +45,7 @@ type Config struct {
 
 	Timeout     time.Duration // of one attempt; 0: none
 	IdleTimeout time.Duration // of an attempt without output; 0: none
+	QuotaWait   time.Duration // for an agent's quota, when nothing else can run
 	MaxTasks    int           // stop starting subtasks after so many were started; 0: no limit
 	MaxDuration time.Duration // stop starting subtasks after so long; 0: no limit
 	MaxFailures int           // stop starting subtasks after so many failed; 0: no limit

@@ -95,6 +95,7 @@ var samples = map[string]struct {
 	"max-duration":   {[]string{"8h", "1s", "90m"}, "8h", []string{"0", "0s", "30", "-8h", "9000h"}},
 	"max-failures":   {[]string{"1", "2", "3"}, 1, []string{"0", "few"}},
 	"fail-fast":      {[]string{"on", "true", "T"}, true, []string{"2"}},
+	"quota-wait":     {[]string{"90m", "0s", "24h"}, "1h30m", []string{"30", "-1s", "9000h"}},
 	"fix-attempts":   {[]string{"0", "10", "1"}, 0, []string{"11", "-1"}},
 	"dry-run":        {[]string{"true", "yes", "1"}, true, []string{"x"}},
 	"recover":        {[]string{"true", "yes", "1"}, true, []string{"x"}},
@@ -106,7 +107,7 @@ var samples = map[string]struct {
 func TestDefault(t *testing.T) {
 	want := Config{
 		FlushRetries: 3, FlushBackoff: 100 * time.Millisecond, TaskBackoff: time.Second, TaskRetry: 3, Retry: true,
-		Parallelism: 2, FlushInterval: time.Second, FlushBatch: 100, FixAttempts: 2,
+		Parallelism: 2, FlushInterval: time.Second, FlushBatch: 100, FixAttempts: 2, QuotaWait: 6 * time.Hour,
 		Progress: "auto", LogLevel: "info", LogFormat: "auto",
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {

@@ -64,6 +64,8 @@ func options() []option {
 			kind: boolean(func(c *Config) *bool { return &c.FailFast })},
 		{name: "fix-attempts", def: "2", meaning: "how often a failed gate goes back to the implement stage",
 			kind: integer(0, 10, func(c *Config) *int { return &c.FixAttempts })},
+		{name: "quota-wait", def: "6h", meaning: "how long to wait for an agent's quota when nothing else can run; longer is exit 75",
+			kind: duration(span{least: 0, most: 30 * day}, func(c *Config) *time.Duration { return &c.QuotaWait })},
 		{name: "dry-run", def: "false", meaning: "print what would run, in order; touch nothing",
 			kind: boolean(func(c *Config) *bool { return &c.DryRun })},
 		{name: "recover", def: "false", meaning: "replay a waiting recovery file before the run",

@@ -17,15 +17,23 @@ import (
 // EventType is the kind of an Event, as it stands in `--progress json`.
 type EventType string
 
-// The events of a subtask, in the order in which they may come: Started, Stage
-// and Retrying any number of times, then one of Finished, Stopped and Skipped.
+// The events of a subtask, in the order in which they may come: Started, Stage,
+// Retrying and Held any number of times, then one of Finished, Stopped and
+// Skipped, unless it is left held.
 const (
 	SubtaskStarted  EventType = "subtaskStarted"  // an attempt begins
 	SubtaskStage    EventType = "subtaskStage"    // a further stage of it begins
 	SubtaskRetrying EventType = "subtaskRetrying" // it failed and will be repeated after Delay
+	SubtaskHeld     EventType = "subtaskHeld"     // it waits until its credential has quota again; it is Planned
 	SubtaskFinished EventType = "subtaskFinished" // Complete or Failed
 	SubtaskStopped  EventType = "subtaskStopped"  // the run ends first; it is Planned again
 	SubtaskSkipped  EventType = "subtaskSkipped"  // somebody else completed it meanwhile
+)
+
+// The events of a credential; Item is -1.
+const (
+	QuotaHeld     EventType = "quotaHeld"     // nothing is started with it until Until
+	QuotaReleased EventType = "quotaReleased" // it is tried again
 )
 
 // Event is one thing that happened to a subtask.
@@ -41,7 +49,17 @@ type Event struct {
 	Retry   int           // Retrying: number of that retry, from 1
 	Retries int           // Retrying: how many there may be
 	Alone   bool          // Finished: nothing else runs, or could, until this is acknowledged
-	Result  *agent.Result // Retrying, Finished, Stopped after an attempt
+	Result  *agent.Result // Retrying, Held, Finished, Stopped after an attempt
+
+	Credential string    // Held, QuotaHeld, QuotaReleased
+	Until      time.Time // Held, QuotaHeld
+}
+
+// Hold is a credential whose quota is used up.
+type Hold struct {
+	Credential string
+	Until      time.Time
+	Waiting    int // subtasks that need it
 }
 
 // Recorder hears an engine's events and makes them last. It is called by many
@@ -71,6 +89,7 @@ type Outcome struct {
 	Failed    []Failure // in the order in which they failed
 	Blocked   []schedule.Blocked
 	Left      []int32 // neither done, failed nor blocked, in document order
+	Held      []Hold  // what some of Left wait for, the first to end first
 	Limit     string  // the option that kept it from starting more; "" if none
 	Drained   error   // why it was told to start no more; nil if it was not
 	Duration  time.Duration

@@ -68,6 +68,7 @@ type Session struct {
 	replayed   []Update         // what Open found in a dead run's journal
 	base       journal.Base     // digest of tasks.json as the journal was last told; guarded by flushing
 	flushing   sync.Mutex       // one flush at a time
+	holding    sync.Mutex       // one write of the holds at a time
 	hackys     string           // identity of the tasks.json that some hacky wrote last; guarded by flushing
 	rewrite    bool             // the file has to be written though it says what it should
 

@@ -61,6 +61,14 @@ func (p *plain) Event(ev engine.Event) {
 	}
 	word, detail := "", ""
 	switch ev.Type {
+	case engine.QuotaHeld:
+		p.line(ev.Time, "held", Clean(ev.Credential), "its quota is used up until "+Until(ev.Until, ev.Time))
+		return
+	case engine.QuotaReleased:
+		p.line(ev.Time, "released", Clean(ev.Credential), "it is tried again")
+		return
+	case engine.SubtaskHeld:
+		word, detail = "held", fmt.Sprintf(": waits for the quota of %s until %s; this costs no attempt", Clean(ev.Credential), Until(ev.Until, ev.Time))
 	case engine.SubtaskStarted:
 		word = "started"
 		if ev.Attempt > 1 {
@@ -80,10 +88,25 @@ func (p *plain) Event(ev engine.Event) {
 	case engine.SubtaskSkipped:
 		word, detail = "skipped", fmt.Sprintf(": another program made it %s", ev.Status)
 	}
+	p.line(ev.Time, word, ev.ID, Clean(p.b.Items[ev.Item].Title)+detail)
+}
+
+func (p *plain) line(at time.Time, word, what, detail string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.printed = true
-	_, _ = fmt.Fprintf(p.w, "%s %-8s  %s  %s%s\n", ev.Time.Format("15:04:05"), word, ev.ID, Clean(p.b.Items[ev.Item].Title), detail)
+	_, _ = fmt.Fprintf(p.w, "%s %-8s  %s  %s\n", at.Format("15:04:05"), word, what, detail)
+}
+
+// Until is a time as people say it at now: the clock, with the date if it is
+// not today.
+func Until(t, now time.Time) string {
+	t = t.Local()
+	text := t.Format("15:04:05")
+	if y, m, d := t.Date(); now.Local().Format(time.DateOnly) != fmt.Sprintf("%04d-%02d-%02d", y, m, d) {
+		text = t.Format("2006-01-02 15:04")
+	}
+	return text + " (in " + Duration(t.Sub(now).Round(time.Second)) + ")"
 }
 
 // reason is what failed, and where if it was not the only command.
@@ -134,6 +157,11 @@ func (p *plain) Summary(s Summary) {
 		fmt.Fprintf(&b, "stopped: %s; run it again to go on, what is done is not repeated\n", Clean(out.Drained.Error()))
 	case out.Limit != "" && len(out.Left) > 0:
 		fmt.Fprintf(&b, "stopped by --%s; run it again to go on, what is done is not repeated\n", out.Limit)
+	case len(out.Held) > 0 && len(out.Left) > 0:
+		for _, h := range out.Held {
+			fmt.Fprintf(&b, "held      %s: %s, its quota is used up until %s\n", Clean(h.Credential), subtasksWait(h.Waiting), Until(h.Until, time.Now()))
+		}
+		b.WriteString("stopped: the wait is longer than --quota-wait; run it again then, what is done is not repeated\n")
 	case len(out.Failed) > 0:
 		b.WriteString("mend what failed and run it again; what is done is not repeated\n")
 	}
@@ -198,6 +226,25 @@ type jsonProgress struct {
 	b       *backlog.Backlog
 }
 
+func subtasksWait(n int) string {
+	if n == 1 {
+		return "1 subtask waits"
+	}
+	return fmt.Sprintf("%d subtasks wait", n)
+}
+
+// jsonHold is an event of a credential as it is printed, and a part of the
+// summary.
+type jsonHold struct {
+	V          int              `json:"v,omitempty"`
+	Time       *time.Time       `json:"time,omitempty"`
+	Type       engine.EventType `json:"type,omitempty"`
+	Session    string           `json:"session,omitempty"`
+	Credential string           `json:"credential"`
+	Until      *time.Time       `json:"until,omitempty"`
+	Waiting    int              `json:"waiting,omitempty"`
+}
+
 // jsonEvent is an event of a subtask as it is printed.
 type jsonEvent struct {
 	V          int              `json:"v"`
@@ -217,11 +264,22 @@ type jsonEvent struct {
 	DelayMs    int64            `json:"delayMs,omitempty"`
 	Retry      int              `json:"retry,omitempty"`
 	Retries    int              `json:"retries,omitempty"`
+	Credential string           `json:"credential,omitempty"`
+	Until      *time.Time       `json:"until,omitempty"`
 }
 
 func (p *jsonProgress) Event(ev engine.Event) {
+	var until *time.Time
+	if !ev.Until.IsZero() {
+		until = &ev.Until
+	}
+	if ev.Item < 0 {
+		p.print(jsonHold{V: 1, Time: &ev.Time, Type: ev.Type, Session: p.session, Credential: ev.Credential, Until: until})
+		return
+	}
 	e := jsonEvent{V: 1, Time: ev.Time, Type: ev.Type, Session: p.session, ID: ev.ID, Title: p.b.Items[ev.Item].Title,
-		Attempt: ev.Attempt, Status: ev.Status, Stage: ev.Stage, DelayMs: ev.Delay.Milliseconds(), Retry: ev.Retry, Retries: ev.Retries}
+		Attempt: ev.Attempt, Status: ev.Status, Stage: ev.Stage, DelayMs: ev.Delay.Milliseconds(), Retry: ev.Retry, Retries: ev.Retries,
+		Credential: ev.Credential, Until: until}
 	if r := ev.Result; r != nil {
 		ms := r.Ended.Sub(r.Started).Milliseconds()
 		e.Class, e.Exit, e.Reason, e.Log, e.DurationMs = r.Class.String(), &r.Exit, r.Reason, r.Log, &ms
@@ -251,6 +309,7 @@ type jsonSummary struct {
 	Failed     []jsonFailed  `json:"failed"`
 	Blocked    []jsonBlocked `json:"blocked"`
 	Left       []string      `json:"left"`
+	Held       []jsonHold    `json:"held,omitempty"`
 	Limit      string        `json:"limit,omitempty"`
 	Error      string        `json:"error,omitempty"`
 	DurationMs int64         `json:"durationMs"`
@@ -280,6 +339,9 @@ func (p *jsonProgress) Summary(s Summary) {
 	}
 	for _, i := range out.Left {
 		e.Left = append(e.Left, p.b.Items[i].ID)
+	}
+	for _, h := range out.Held {
+		e.Held = append(e.Held, jsonHold{Credential: h.Credential, Until: &h.Until, Waiting: h.Waiting})
 	}
 	p.print(e)
 }

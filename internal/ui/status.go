@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
 )
@@ -16,12 +17,19 @@ type ItemStatus struct {
 	Status string `json:"status" yaml:"status"`
 }
 
+// Hold is a credential whose quota is used up.
+type Hold struct {
+	Credential string    `json:"credential" yaml:"credential"`
+	Until      time.Time `json:"until" yaml:"until"`
+}
+
 // Status is where a session stands: the document of `status -o json`.
 type Status struct {
 	Session         string         `json:"session" yaml:"session"`
 	Subtasks        int            `json:"subtasks" yaml:"subtasks"`
 	Counts          map[string]int `json:"counts" yaml:"counts"` // subtasks by status
 	RecoveryWaiting bool           `json:"recoveryWaiting" yaml:"recoveryWaiting"`
+	Held            []Hold         `json:"held,omitempty" yaml:"held,omitempty"`
 	Items           []ItemStatus   `json:"items" yaml:"items"`
 
 	b        *backlog.Backlog
@@ -78,6 +86,11 @@ func (s *Status) Table(w io.Writer, width int) error {
 	}
 	if _, err := fmt.Fprintln(w, "\n"+line); err != nil {
 		return err
+	}
+	for _, h := range s.Held {
+		if _, err := fmt.Fprintf(w, "held: the quota of %s is used up until %s\n", Clean(h.Credential), Until(h.Until, time.Now())); err != nil {
+			return err
+		}
 	}
 	return s.failed(w, width)
 }

@@ -75,6 +75,8 @@ type world struct {
 	acks     map[string]time.Duration  // how long until its end is acknowledged; usually at once
 	refused  map[string]error          // what its end is acknowledged with
 	statuses map[string]backlog.Status // where it stands, whatever the run did
+	quota    map[string][]reset        // what its executions meet before its classes count
+	uses     map[string][]string       // its credentials
 	stages   []string                  // what an attempt announces; usually run
 	hook     func(ev engine.Event)     // is called in Record
 
@@ -87,11 +89,18 @@ type world struct {
 	early   []string // started before a dependency was acknowledged
 }
 
+// reset is the end of a credential's quota: so long from then. 0: unknown.
+type reset struct {
+	credential string
+	in         time.Duration
+}
+
 func newWorld(b *backlog.Backlog, opts Options) *world {
 	if opts.Attempts == nil {
 		opts.Attempts = func(string) int { return 0 }
 	}
 	w := &world{b: b, opts: opts, begin: time.Now(), acked: map[int32]bool{}}
+	opts.Credentials = func(i int32) []string { return w.uses[w.short(i)] }
 	w.e = New(b, schedule.New(b, b.Statuses(), schedule.Select(b, nil)), w, w, opts)
 	return w
 }
@@ -127,6 +136,9 @@ func run(t *testing.T, b *backlog.Backlog, opts Options, setUp func(w *world, st
 func (w *world) at(d time.Duration, do func()) { time.AfterFunc(d, do) }
 
 func (w *world) short(i int32) string {
+	if i < 0 {
+		return "-"
+	}
 	id := w.b.Items[i].ID
 	return id[strings.LastIndexByte(id, '.')+1:]
 }
@@ -167,6 +179,19 @@ func (w *world) Execute(ctx context.Context, i int32, attempt int, announce func
 	case <-ctx.Done():
 		res.Class, res.Reason = agent.Interrupted, "stopped"
 	case <-timer.C:
+		w.mu.Lock()
+		q := w.quota[id]
+		if len(q) > 0 {
+			w.quota[id] = q[1:]
+		}
+		w.mu.Unlock()
+		if len(q) > 0 {
+			res.Class, res.Credential, res.Reason = agent.Quota, q[0].credential, "quota"
+			if q[0].in != 0 {
+				res.Until = time.Now().Add(q[0].in)
+			}
+			break
+		}
 		if c := w.classes[id]; len(c) > 0 {
 			res.Class = c[min(attempt-w.opts.Attempts(w.b.Items[i].ID), len(c))-1]
 			res.Reason = res.Class.String()
@@ -219,8 +244,15 @@ func (w *world) trace() string {
 	for _, ev := range w.events {
 		at := ev.Time.Sub(w.begin)
 		text := fmt.Sprintf("%v %s %s#%d %s", at, strings.TrimPrefix(string(ev.Type), "subtask"), w.short(ev.Item), ev.Attempt, ev.Status)
-		if ev.Type == engine.SubtaskStage {
+		switch ev.Type {
+		case engine.SubtaskStage:
 			text += " " + ev.Stage
+		case engine.SubtaskHeld:
+			text += fmt.Sprintf(" %s until %v", ev.Credential, ev.Until.Sub(w.begin))
+		case engine.QuotaHeld:
+			text = fmt.Sprintf("%v hold %s until %v", at, ev.Credential, ev.Until.Sub(w.begin))
+		case engine.QuotaReleased:
+			text = fmt.Sprintf("%v release %s", at, ev.Credential)
 		}
 		lines = append(lines, line{at, text})
 	}
@@ -271,6 +303,9 @@ func (w *world) summary(out engine.Outcome) string {
 		if len(part.words) > 0 {
 			s += ", " + part.name + " " + strings.Join(part.words, " ")
 		}
+	}
+	for _, h := range out.Held {
+		s += fmt.Sprintf(", %d held for %s until %v", h.Waiting, h.Credential, h.Until.Sub(w.begin))
 	}
 	if out.Limit != "" {
 		s += ", limit " + out.Limit

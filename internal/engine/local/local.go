@@ -37,6 +37,13 @@ type Options struct {
 
 	// Attempts is how many attempts a subtask had before this run.
 	Attempts func(id string) int
+
+	// Credentials are those whose quota a subtask uses; nil: none does. Held are
+	// those that are known to be used up. QuotaWait is how long to wait for one
+	// when nothing else can be done.
+	Credentials func(item int32) []string
+	Held        []engine.Hold
+	QuotaWait   time.Duration
 }
 
 // Engine is one run. Use it once.
@@ -56,6 +63,8 @@ type Engine struct {
 	failures int
 	waiting  map[*delayed]bool
 	tries    map[int32]int // retries used by a subtask, only where there were any
+	holds    holds
+	ended    bool
 	draining error
 	out      engine.Outcome
 }
@@ -74,7 +83,8 @@ const keptTails = 50
 // New prepares a run of plan, which must not be used elsewhere any more.
 func New(b *backlog.Backlog, plan *schedule.Plan, exec engine.Executor, rec engine.Recorder, opts Options) *Engine {
 	e := &Engine{b: b, plan: plan, exec: exec, rec: rec, opts: opts,
-		waiting: map[*delayed]bool{}, tries: map[int32]int{}}
+		waiting: map[*delayed]bool{}, tries: map[int32]int{},
+		holds: holds{held: map[string]*hold{}, parked: map[string][]int32{}, begun: map[int32]bool{}, inRow: map[string]int{}}}
 	e.wake.L = &e.mu
 	return e
 }
@@ -116,7 +126,7 @@ func (e *Engine) drain(reason error) {
 
 // Run executes the plan until nothing is left that could be started.
 func (e *Engine) Run(ctx context.Context) engine.Outcome {
-	start := time.Now()
+	began := time.Now()
 	unhook := context.AfterFunc(ctx, func() { e.Drain(context.Cause(ctx)) })
 	defer unhook()
 	if e.opts.MaxDuration > 0 {
@@ -128,17 +138,23 @@ func (e *Engine) Run(ctx context.Context) engine.Outcome {
 		})
 		defer t.Stop()
 	}
+	e.mu.Lock()
+	for _, h := range e.opts.Held {
+		e.setHold(h.Credential, h.Until, began)
+	}
+	e.mu.Unlock()
 	var workers sync.WaitGroup
 	for range min(e.opts.Parallelism, max(1, e.plan.Left())) {
 		workers.Go(func() {
 			for {
-				i, skip, ok := e.take()
-				switch {
-				case !ok:
+				switch i, what := e.take(); what {
+				case over:
 					return
 				case skip:
 					e.skip(i)
-				default:
+				case park:
+					e.parkRetry(i)
+				case start:
 					e.attempt(ctx, i)
 				}
 			}
@@ -149,11 +165,12 @@ func (e *Engine) Run(ctx context.Context) engine.Outcome {
 	defer e.mu.Unlock()
 	e.out.Blocked = e.plan.Blocked()
 	e.out.Left = e.plan.Unfinished()
+	e.out.Held = e.ending()
 	if len(e.out.Left) == 0 {
 		e.out.Limit = "" // it kept nothing from starting
 	}
 	e.out.Drained = e.draining
-	e.out.Duration = time.Since(start)
+	e.out.Duration = time.Since(began)
 	return e.out
 }
 
@@ -164,8 +181,18 @@ func (e *Engine) limit(name string) {
 	}
 }
 
-// take waits for something to start. ok is false when the run is over.
-func (e *Engine) take() (i int32, skip, ok bool) {
+// todo is what a worker does next.
+type todo int
+
+const (
+	over  todo = iota // nothing any more
+	start             // an attempt
+	skip              // somebody else completed the subtask
+	park              // its retry is due, but its credential is held
+)
+
+// take waits for something to do.
+func (e *Engine) take() (i int32, what todo) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for {
@@ -174,25 +201,21 @@ func (e *Engine) take() (i int32, skip, ok bool) {
 				i = e.due[0].item
 				e.due = e.due[1:]
 				e.running++
-				return i, e.rec.Status(i).Satisfied(), true
-			}
-			if e.out.Limit == "" {
-				if i, ok = e.plan.Next(); ok {
-					e.running++
-					if e.rec.Status(i).Satisfied() {
-						return i, true, true
-					}
-					e.out.Started++
-					if e.out.Started == e.opts.MaxTasks {
-						e.limit("max-tasks")
-					}
-					return i, false, true
+				switch {
+				case e.rec.Status(i).Satisfied():
+					return i, skip
+				case e.heldFor(i) != "":
+					return i, park
 				}
+				return i, start
+			}
+			if i, what := e.next(); what != over {
+				return i, what
 			}
 		}
 		if e.over() {
 			e.wake.Broadcast()
-			return 0, false, false
+			return 0, over
 		}
 		e.idle++
 		e.wake.Wait()
@@ -200,8 +223,43 @@ func (e *Engine) take() (i int32, skip, ok bool) {
 	}
 }
 
+// next takes the first subtask of the plan that nothing keeps; what is over if
+// there is none.
+func (e *Engine) next() (i int32, what todo) {
+	for e.out.Limit == "" {
+		i, ok := e.plan.Next()
+		if !ok {
+			break
+		}
+		if e.rec.Status(i).Satisfied() {
+			e.running++
+			return i, skip
+		}
+		if credential := e.heldFor(i); credential != "" {
+			e.park(i, credential)
+			continue
+		}
+		e.running++
+		if e.holds.begun[i] { // it goes on
+			delete(e.holds.begun, i)
+			return i, start
+		}
+		e.out.Started++
+		if e.out.Started == e.opts.MaxTasks {
+			e.limit("max-tasks")
+		}
+		return i, start
+	}
+	return 0, over
+}
+
 // over reports whether nothing goes on that could lead to anything to start.
-func (e *Engine) over() bool { return e.running == 0 && e.unacked == 0 && len(e.waiting) == 0 }
+func (e *Engine) over() bool {
+	if e.running > 0 || e.unacked > 0 || len(e.waiting) > 0 {
+		return false
+	}
+	return e.draining != nil || e.out.Limit != "" || !e.worthWaiting()
+}
 
 // skip passes over a subtask that somebody else completed since the plan was
 // made.
@@ -219,9 +277,7 @@ func (e *Engine) event(t engine.EventType, i int32, attempt int, s backlog.Statu
 
 // attempt executes a subtask once and reports the result.
 func (e *Engine) attempt(ctx context.Context, i int32) {
-	e.mu.Lock()
-	used := e.tries[i]
-	e.mu.Unlock()
+	used := e.used(i)
 	n := e.opts.Attempts(e.b.Items[i].ID) + used + 1
 	first := true
 	res := e.exec.Execute(ctx, i, n, func(stage string) {
@@ -234,17 +290,27 @@ func (e *Engine) attempt(ctx context.Context, i int32) {
 	})
 	switch {
 	case res.Class == agent.OK:
+		e.served(i)
 		e.finish(i, n, backlog.Complete, &res)
 	case res.Class == agent.Interrupted:
 		// The context's own hook may come later, or the executor was stopped by
 		// other means.
 		e.Drain(cmp.Or(context.Cause(ctx), errors.New(res.Reason)))
 		e.put(i, n, &res)
+	case res.Class == agent.Quota:
+		e.hold(i, n, &res)
 	case res.Class == agent.Transient && used < e.retries(i):
 		e.retryLater(i, n, used+1, &res)
 	default:
 		e.finish(i, n, backlog.Failed, &res)
 	}
+}
+
+// used is how many retries a subtask has had.
+func (e *Engine) used(i int32) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.tries[i]
 }
 
 // statusOf is a subtask's status while a stage runs (§7).

@@ -71,8 +71,15 @@ func randomWorld(t *testing.T, r *rand.Rand) *world {
 	if r.IntN(4) == 0 {
 		opts.MaxDuration = time.Duration(r.IntN(10)) * time.Second
 	}
+	if r.IntN(2) == 0 {
+		opts.QuotaWait = time.Duration(r.IntN(20)) * time.Minute
+	}
+	if r.IntN(4) == 0 {
+		opts.Held = []engine.Hold{{Credential: "x", Until: time.Now().Add(time.Duration(r.IntN(20)) * time.Second)}}
+	}
 	w := newWorld(randomBacklog(t, r), opts)
 	w.lasts, w.acks, w.classes = map[string]time.Duration{}, map[string]time.Duration{}, map[string][]agent.Class{}
+	w.quota, w.uses = map[string][]reset{}, map[string][]string{}
 	w.refused, w.statuses = map[string]error{}, map[string]backlog.Status{}
 	good := 1 + r.IntN(20)
 	for i := range w.b.Items {
@@ -83,6 +90,16 @@ func randomWorld(t *testing.T, r *rand.Rand) *world {
 		}
 		for range 1 + r.IntN(4) {
 			w.classes[id] = append(w.classes[id], []agent.Class{agent.Transient, agent.Permanent, agent.OK}[min(r.IntN(1+good), 2)])
+		}
+		for range 2 { // of two credentials
+			if r.IntN(3) == 0 {
+				w.uses[id] = append(w.uses[id], []string{"x", "y"}[r.IntN(2)])
+			}
+		}
+		for _, c := range w.uses[id] {
+			if r.IntN(3) == 0 {
+				w.quota[id] = append(w.quota[id], reset{c, time.Duration(r.IntN(6)-1) * 4 * time.Second})
+			}
 		}
 		if r.IntN(60) == 0 {
 			w.refused[id] = errDisk
@@ -115,11 +132,13 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
+// never is longer than anything takes.
+const never = 100 * time.Hour
+
 func simulate(t *testing.T, r *rand.Rand) {
 	w := randomWorld(t, r)
 	ctx, stop := context.WithCancelCause(t.Context())
 	defer stop(nil)
-	const never = time.Hour
 	drained := never
 	if r.IntN(3) == 0 {
 		drained = time.Duration(r.IntN(12)) * time.Second / 2
@@ -161,18 +180,31 @@ func simulate(t *testing.T, r *rand.Rand) {
 }
 
 // checkEvents: for every subtask they come in the promised order, none is
-// started after a limit or a drain, and delays are kept.
+// started after a limit or a drain, or with a credential that is held, and
+// delays are kept.
 func checkEvents(t *testing.T, w *world, out engine.Outcome, drained time.Duration) {
-	started, failed := 0, 0
+	started := 0
 	last := map[int32]engine.Event{}
+	held, since := map[string]time.Time{}, map[string]time.Time{}
+	for _, h := range w.opts.Held {
+		held[h.Credential] = h.Until
+	}
 	for _, ev := range w.events {
 		at, before := ev.Time.Sub(w.begin), last[ev.Item]
 		ok := false
 		switch ev.Type {
+		case engine.QuotaHeld:
+			ok = ev.Until.After(held[ev.Credential])
+			held[ev.Credential], since[ev.Credential] = ev.Until, ev.Time
+		case engine.QuotaReleased:
+			ok = !ev.Time.Before(held[ev.Credential])
+			delete(held, ev.Credential)
 		case engine.SubtaskStarted:
 			switch before.Type {
 			case engine.SubtaskRetrying:
 				ok = !ev.Time.Before(before.Time.Add(before.Delay)) && ev.Attempt == before.Attempt+1
+			case engine.SubtaskHeld:
+				ok = !ev.Time.Before(before.Until) && ev.Attempt == before.Attempt
 			default:
 				ok = before.Type == "" && ev.Attempt == 1
 				started++
@@ -180,36 +212,41 @@ func checkEvents(t *testing.T, w *world, out engine.Outcome, drained time.Durati
 					t.Errorf("%s is started at %v, after the limit", ev.ID, at)
 				}
 			}
+			for _, c := range w.uses[w.short(ev.Item)] {
+				if held[c].After(ev.Time) && ev.Time.After(since[c]) { // in the same instant it may have been taken before
+					t.Errorf("%s is started at %v with %s, which is held until %v", ev.ID, at, c, held[c].Sub(w.begin))
+				}
+			}
 			if at > drained {
 				t.Errorf("%s is started at %v, after the drain", ev.ID, at)
 			}
 		case engine.SubtaskStage:
 			ok = before.Type == engine.SubtaskStarted && ev.Attempt == before.Attempt
+		case engine.SubtaskHeld:
+			ok = (before.Type == engine.SubtaskRetrying && ev.Attempt == before.Attempt+1 || ev.Attempt == before.Attempt) && ev.Status == backlog.Planned
 		case engine.SubtaskRetrying:
 			ok = (before.Type == engine.SubtaskStarted || before.Type == engine.SubtaskStage) && ev.Retry == ev.Attempt &&
 				ev.Retry <= ev.Retries && !w.opts.NoRetry && ev.Result.Class == agent.Transient
 		case engine.SubtaskFinished:
 			ok = (before.Type == engine.SubtaskStarted || before.Type == engine.SubtaskStage) && ev.Attempt == before.Attempt &&
-				(ev.Status == backlog.Complete) == (ev.Result.Class == agent.OK)
-			if ev.Status == backlog.Failed {
-				failed++
-			}
+				(ev.Status == backlog.Complete) == (ev.Result.Class == agent.OK) && ev.Result.Class != agent.Quota
 		case engine.SubtaskStopped:
 			ok = before.Type != "" && before.Type != engine.SubtaskFinished && before.Type != engine.SubtaskStopped &&
 				ev.Status == backlog.Planned && out.Drained != nil
 		case engine.SubtaskSkipped:
-			ok = before.Type == "" && ev.Status == backlog.Obsolete
+			ok = ev.Status == backlog.Obsolete
 		}
 		if !ok {
 			t.Errorf("%s %s at %v comes after %q", ev.ID, ev.Type, at, before.Type)
 		}
 		last[ev.Item] = ev
 	}
+	delete(last, -1)
 	if w.opts.MaxTasks > 0 && started > w.opts.MaxTasks || started != out.Started {
 		t.Errorf("%d were started, the outcome says %d", started, out.Started)
 	}
 	for _, ev := range last {
-		if ev.Type != engine.SubtaskFinished && ev.Type != engine.SubtaskStopped && ev.Type != engine.SubtaskSkipped {
+		if ev.Type != engine.SubtaskHeld && ev.Type != engine.SubtaskFinished && ev.Type != engine.SubtaskStopped && ev.Type != engine.SubtaskSkipped {
 			t.Errorf("the last of %s is %s %s", ev.ID, ev.Type, ev.Status)
 		}
 	}
@@ -255,7 +292,12 @@ func checkOutcome(t *testing.T, w *world, out engine.Outcome) {
 	if completed != out.Completed {
 		t.Errorf("%d are complete, the outcome says %d", completed, out.Completed)
 	}
-	if len(out.Left) > 0 && out.Drained == nil && out.Limit == "" {
+	for _, h := range out.Held {
+		if out.Drained == nil && out.Limit == "" && !h.Until.After(time.Now().Add(-never).Add(w.opts.QuotaWait)) {
+			t.Errorf("the hold of %s until %v was worth waiting for", h.Credential, h.Until.Sub(w.begin))
+		}
+	}
+	if len(out.Left) > 0 && out.Drained == nil && out.Limit == "" && len(out.Held) == 0 {
 		t.Error("something is left, and no reason is given")
 	}
 	if len(out.Left) == 0 && out.Limit != "" {
