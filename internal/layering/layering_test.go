@@ -29,6 +29,7 @@ func arrows() map[string][]string {
 
 		"internal/schedule":       {"internal/backlog"},
 		"internal/agent":          {"internal/backlog"},
+		"internal/checkpoint":     {"internal/fsutil"},
 		"internal/fsutil/faultfs": {"internal/fsutil"}, // a disk that fails, for tests
 
 		"configs": nil, "internal/backlog": nil, "internal/fsutil": nil, "internal/retry": nil, "internal/layering": nil,
