@@ -29,6 +29,7 @@ type bench struct {
 	self     string
 	bareloop string
 	hacky    string
+	noSync   string            // the same without the journal's fdatasync
 	children map[string]string // what subtasks run: "true", and "exit" that does nothing but exit
 
 	make, ninja, task, just, parallel string
@@ -50,6 +51,10 @@ func setUp(ctx context.Context, opts options, root, dir string) (*bench, error) 
 		fmt.Printf("%s is not there: build it first; measuring the others\n", opts.hacky)
 		b.hacky = ""
 	} else if err != nil {
+		return nil, err
+	}
+	b.noSync = filepath.Join(dir, "hacky-nosync")
+	if err := goBuild(ctx, root, b.noSync, "-tags", "bench_nosync", "."); err != nil {
 		return nil, err
 	}
 	if err := b.findChildren(ctx, root); err != nil {
@@ -120,12 +125,12 @@ func (b *bench) findChildren(ctx context.Context, root string) error {
 	return goBuild(ctx, root, exit, "./bench/nothing")
 }
 
-func goBuild(ctx context.Context, root, out, pkg string) error {
-	build := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
+func goBuild(ctx context.Context, root, out string, what ...string) error {
+	build := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-o", out}, what...)...)
 	build.Dir = root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build %s: %w\n%s", pkg, err, text)
+		return fmt.Errorf("go build %s: %w\n%s", strings.Join(what, " "), err, text)
 	}
 	return nil
 }

@@ -73,6 +73,8 @@ func workloads(opts options, b *bench) []workload {
 	if !opts.quick {
 		list = append(list, b.running("layers-100x100", "exit", few, gen.LayersGraph(100, 100)))
 	}
+	list = append(list, b.durable(sized("independent", small), opts.rounds, gen.Waves(small)),
+		b.durable(sized("independent", large), few, gen.Waves(large)), b.durable(sized("chain", small), opts.rounds, gen.ChainGraph(small)))
 	list = append(list, b.planning(huge, opts.rounds), b.setting(huge, opts.rounds))
 	if opts.full {
 		list = append(list,

@@ -253,8 +253,8 @@ func (j *job) run(ctx context.Context) error {
 	defer signals.end()
 
 	opts := j.flushOptions(j.cfg, j.log)
-	opts.Interval, opts.Batch, opts.Window = j.cfg.FlushInterval, j.cfg.FlushBatch, session.DefaultWindow
-	opts.Run, opts.Check = true, j.check
+	opts.Interval, opts.Batch = j.cfg.FlushInterval, j.cfg.FlushBatch
+	opts.Run, opts.Check, opts.Unsafe = true, j.check, journalUnsafe
 	opts.Holder = fmt.Sprintf("process %d, since %s", os.Getpid(), time.Now().Format(time.DateTime))
 	opts.Failed = func(err error) { signals.drain(err) }
 	s, err := session.Open(j.loc, opts)

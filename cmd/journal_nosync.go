@@ -1,0 +1,5 @@
+//go:build bench_nosync
+
+package cmd
+
+const journalUnsafe = true
