@@ -39,14 +39,37 @@ func encodeHeader(base Base) []byte {
 	return append(b, base[:]...)
 }
 
-func encode(r Record) entry {
-	id := r.ID[:min(len(r.ID), 255)] // an id has at most 80 characters
-	b := make([]byte, 0, 20+len(id))
+// encodedSize is how long a record is.
+func encodedSize(r Record) int { return 20 + min(len(r.ID), 255) }
+
+func encode(r Record) entry { return encodeTo(make([]byte, 0, encodedSize(r)), r) }
+
+// encodeTo encodes a record behind b, where there is room for it.
+func encodeTo(b []byte, r Record) entry {
+	from := len(b)
 	b = append(b, kindRecord)
 	b = binary.LittleEndian.AppendUint64(b, r.Seq)
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.At.UnixNano()))
+	id := r.ID[:min(len(r.ID), 255)] // an id has at most 80 characters
 	b = append(b, byte(r.From), byte(r.To), byte(len(id)))
-	return entry{r.Seq, append(b, id...)}
+	b = append(b, id...)
+	return entry{r.Seq, b[from:]}
+}
+
+// encodeAll encodes many records into one piece of memory: after a crash there
+// may be 100,000.
+func encodeAll(records []Record) []entry {
+	size := 0
+	for _, r := range records {
+		size += encodedSize(r)
+	}
+	b := make([]byte, 0, size)
+	out := make([]entry, len(records))
+	for k, r := range records {
+		out[k] = encodeTo(b, r)
+		b = b[:len(b)+len(out[k].data)]
+	}
+	return out
 }
 
 func encodeFlushed(seq uint64, base Base) []byte {
@@ -55,13 +78,17 @@ func encodeFlushed(seq uint64, base Base) []byte {
 }
 
 func encodeFrame(number uint64, payload []byte) []byte {
-	b := make([]byte, 0, frameHead+len(payload))
-	b = append(b, frameMagic...)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
-	num := binary.LittleEndian.AppendUint64(nil, number)
-	b = binary.LittleEndian.AppendUint32(b, checksum(num, payload))
-	b = append(b, num...)
-	return append(b, payload...)
+	b := append(make([]byte, frameHead, frameHead+len(payload)), payload...)
+	putFrameHead(b, number)
+	return b
+}
+
+// putFrameHead fills in the head of a frame whose payload stands behind it.
+func putFrameHead(b []byte, number uint64) {
+	copy(b, frameMagic)
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)-frameHead))
+	binary.LittleEndian.PutUint64(b[12:], number)
+	binary.LittleEndian.PutUint32(b[8:], checksum(b[12:frameHead], b[frameHead:]))
 }
 
 // Contents is what a journal says.

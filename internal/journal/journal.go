@@ -83,9 +83,7 @@ type entry struct {
 func Create(fsys fsutil.FS, path string, base Base, records []Record, opts Options) (*Journal, error) {
 	j := &Journal{fs: fsys, path: path, opts: opts, base: base, hurry: make(chan struct{}, 1)}
 	j.idle.L = &j.mu
-	for _, r := range records {
-		j.live = append(j.live, encode(r))
-	}
+	j.live = encodeAll(records)
 	if _, err := j.restart(); err != nil {
 		return nil, fmt.Errorf("start journal: %w", err)
 	}
@@ -267,15 +265,19 @@ func noSpace(err error) bool {
 // happened to that.
 func (j *Journal) restart() (waiting []func(error), err error) {
 	j.mu.Lock()
-	content := encodeHeader(j.base)
-	frame := uint64(0)
-	if len(j.live) > 0 {
-		var payload bytes.Buffer
-		for _, e := range j.live {
-			payload.Write(e.data)
-		}
+	frame, payload := uint64(0), 0
+	for _, e := range j.live {
+		payload += len(e.data)
+	}
+	content := append(make([]byte, 0, headerSize+frameHead+payload+page+firstSize), encodeHeader(j.base)...)
+	if payload > 0 {
 		frame = 1
-		content = append(content, encodeFrame(frame, payload.Bytes())...)
+		begin := len(content)
+		content = content[:begin+frameHead]
+		for _, e := range j.live {
+			content = append(content, e.data...)
+		}
+		putFrameHead(content[begin:], frame)
 	}
 	j.marker = false
 	next, acks := len(j.next), len(j.waiting)

@@ -49,7 +49,9 @@ func owners() map[string]string {
 }
 
 // pure packages know no files, clocks or processes.
-func pure() []string { return []string{"internal/backlog", "internal/schedule", "internal/agent/prompt"} }
+func pure() []string {
+	return []string{"internal/backlog", "internal/schedule", "internal/agent/prompt"}
+}
 
 func TestLayering(t *testing.T) {
 	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")

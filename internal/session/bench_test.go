@@ -1,9 +1,11 @@
 package session
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/hacky-run/hacky/bench/gen"
 	"github.com/hacky-run/hacky/internal/backlog"
@@ -46,6 +48,83 @@ func BenchmarkWriteAndSync(b *testing.B) {
 			b.Fatal(err)
 		}
 		if err := os.Remove(name); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// crashed is a session of 100,000 subtasks whose run died with a record of each
+// in its journal.
+func crashed(b *testing.B) Location {
+	b.Helper()
+	l := home(b, string(gen.Realistic(100_000)))
+	o := options(nil, nil)
+	o.Run, o.Unsafe = true, true
+	s := open(b, l, o)
+	list := s.Backlog()
+	changes := make([]Change, 0, 1000)
+	for i := range list.Items {
+		if list.Items[i].Kind == backlog.Subtask {
+			changes = append(changes, Change{ID: list.Items[i].ID, To: backlog.Complete})
+		}
+		if len(changes) == cap(changes) || i == len(list.Items)-1 {
+			acked := make(chan error, 1)
+			if err := s.Apply(func(err error) { acked <- err }, changes...); err != nil {
+				b.Fatal(err)
+			}
+			if err := <-acked; err != nil {
+				b.Fatal(err)
+			}
+			changes = changes[:0]
+		}
+	}
+	if err := s.releaseRun(); err != nil { // as the kernel does when the process is killed
+		b.Fatal(err)
+	}
+	return l
+}
+
+// BenchmarkOpenAfterCrash opens a session of 100,000 subtasks for a run, with
+// 100,000 records in the journal of one that died; BenchmarkLoad is its
+// yardstick. Goal: under 1.5x. BenchmarkViewAfterCrash is what a reader does.
+func BenchmarkOpenAfterCrash(b *testing.B) {
+	l := crashed(b)
+	journal := []byte(get(b, l.JournalPath()))
+	o := options(nil, nil)
+	o.Run = true
+	before := time.Now().Add(-time.Minute) // when the run died
+	if err := os.Chtimes(l.JournalPath(), before, before); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s := open(b, l, o)
+		b.StopTimer()
+		if s.Pending() < 100_000 {
+			b.Fatalf("%d updates were replayed", s.Pending())
+		}
+		if err := s.releaseRun(); err != nil {
+			b.Fatal(err)
+		}
+		if err := errors.Join(os.WriteFile(l.JournalPath(), journal, 0o644), os.Chtimes(l.JournalPath(), before, before)); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+func BenchmarkViewAfterCrash(b *testing.B) {
+	l := crashed(b)
+	for b.Loop() {
+		if _, _, err := View(l); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	l := home(b, string(gen.Realistic(100_000)))
+	for b.Loop() {
+		if _, err := Read(l); err != nil {
 			b.Fatal(err)
 		}
 	}

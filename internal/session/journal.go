@@ -13,7 +13,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/rs/zerolog"
 
@@ -45,20 +47,22 @@ func View(l Location) (*backlog.Backlog, []backlog.Status, error) {
 }
 
 // view is a session's document with the journal applied, and what that was.
-func view(l Location) (doc document, fromJournal []Update, err error) {
+func view(l Location) (doc document, fromJournal []replayedUpdate, err error) {
 	for {
 		src, info, err := readFile(fsutil.OS(), l.Path())
 		if err != nil {
 			return doc, nil, explain(l.Path(), err)
 		}
+		read := peekJournal(fsutil.OS(), l) // not before tasks.json: a flush moves records from the one to the other
+		base := hash(src, JournalWaiting(l))
 		b, err := backlog.Parse(l.Path(), src)
 		if err != nil {
 			return doc, nil, err
 		}
 		doc = newDocument(b, info)
-		contents, err := readJournal(fsutil.OS(), l)
-		if err != nil {
-			return doc, nil, err
+		p := read()
+		if p.err != nil {
+			return doc, nil, p.err
 		}
 		// A flush in between has moved records from the one to the other.
 		now, err := os.Stat(l.Path())
@@ -68,10 +72,9 @@ func view(l Location) (doc document, fromJournal []Update, err error) {
 			}
 			return doc, nil, err
 		}
-		updates := replayed(&doc, contents, info.ModTime(), zerolog.Nop())
+		updates := replayed(&doc, p.contents, base, info.ModTime(), zerolog.Nop())
 		for _, u := range updates {
-			i, _ := b.Lookup(u.ID)
-			doc.now[i] = u.To
+			doc.now[u.item] = u.To
 		}
 		return doc, updates, nil
 	}
@@ -90,6 +93,48 @@ func readJournal(fsys fsutil.FS, l Location) (*journal.Contents, error) {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
 	return contents, nil
+}
+
+// peek is a journal that was read in the background, while the backlog was
+// parsed.
+type peek struct {
+	identity fsutil.Identity // before it was read
+	age      time.Duration   // of its last change then
+	contents *journal.Contents
+	err      error
+}
+
+// settledAge is how old a journal's last change has to be for its identity to
+// tell a later change: file systems keep times in ticks, and an append changes
+// neither the size nor the name of a file that was allocated ahead.
+const settledAge = 2 * time.Second
+
+// peekJournal begins to read a journal, if there is one that is not empty.
+func peekJournal(fsys fsutil.FS, l Location) func() peek {
+	info, err := fsys.Stat(l.JournalPath())
+	if err != nil || info.Size() == 0 {
+		return func() peek {
+			contents, err := readJournal(fsys, l)
+			return peek{contents: contents, err: err}
+		}
+	}
+	p := peek{identity: fsutil.IdentityOf(info), age: time.Since(info.ModTime())}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.contents, p.err = readJournal(fsys, l)
+	}()
+	return func() peek { <-done; return p }
+}
+
+// contents reads the journal, or takes what was read in the background if the
+// file is the same still. The run lock is held.
+func (s *Session) contents() (*journal.Contents, error) {
+	p := s.peeked()
+	if info, err := s.fs.Stat(s.loc.JournalPath()); err == nil && p.age > settledAge && fsutil.IdentityOf(info) == p.identity && p.err == nil {
+		return p.contents, nil
+	}
+	return readJournal(s.fs, s.loc)
 }
 
 // readable says what can still be read of a damaged journal.
@@ -125,40 +170,62 @@ func readable(d *journal.DamageError) string {
 //     flush may have said meanwhile and is over now: the last record holds;
 //   - somebody made it Complete: that stays;
 //   - else the later change wins, theirs being known by the time of the file.
-func replayed(doc *document, c *journal.Contents, saved time.Time, log zerolog.Logger) []Update {
+func replayed(doc *document, c *journal.Contents, base func() journal.Base, saved time.Time, log zerolog.Logger) []replayedUpdate {
 	if c == nil || len(c.Records) == 0 {
 		return nil
 	}
-	same := c.Base == digest(doc.b, doc.disk)
-	last := make(map[string]int, len(c.Records))
-	known := make(map[string]uint8, len(c.Records))
+	// By item number: what the records say of it, and the last of them.
+	items := make([]int32, len(c.Records))
+	known := make([]uint8, doc.b.Len())
+	last := make([]int32, doc.b.Len())
 	for k, r := range c.Records {
-		last[r.ID] = k
-		known[r.ID] |= 1<<r.From | 1<<r.To
-	}
-	var out []Update
-	for k, r := range c.Records {
-		if last[r.ID] != k {
-			continue
-		}
 		i, ok := doc.b.Lookup(r.ID)
 		if !ok || doc.b.Items[i].Kind != backlog.Subtask {
+			items[k] = -1
 			log.Warn().Str("id", r.ID).Stringer("status", r.To).Msg("the journal has a status of an item that is no longer in tasks.json; it is dropped")
+			continue
+		}
+		items[k], last[i] = i, int32(k)
+		known[i] |= 1<<r.From | 1<<r.To
+	}
+	same := c.Base == base()
+	out := make([]replayedUpdate, 0, len(c.Records))
+	for k, r := range c.Records {
+		i := items[k]
+		if i < 0 || last[i] != int32(k) {
 			continue
 		}
 		disk := doc.disk[i]
 		switch {
 		case disk == r.To:
 			continue
-		case same, known[r.ID]&(1<<disk) != 0, disk.Running():
+		case same, known[i]&(1<<disk) != 0, disk.Running():
 		case disk == backlog.Complete, !r.At.After(saved):
 			log.Warn().Str("id", r.ID).Stringer("ours", r.To).Stringer("theirs", disk).
 				Msg("the journal and another program disagree about a status; theirs is kept")
 			continue
 		}
-		out = append(out, Update{ID: r.ID, From: disk, To: r.To, At: r.At})
+		out = append(out, replayedUpdate{Update{ID: r.ID, From: disk, To: r.To, At: r.At}, i})
 	}
 	return out
+}
+
+// replayedUpdate is an update that a journal makes to an item.
+type replayedUpdate struct {
+	Update
+	item int32
+}
+
+// hash is the digest of a file's content; soon begins to compute it in the
+// background, while the content is parsed: of 50 MB it takes a third as long.
+func hash(src string, soon bool) (base func() journal.Base) {
+	base = sync.OnceValue(func() journal.Base {
+		return sha256.Sum256(unsafe.Slice(unsafe.StringData(src), len(src))) // which only reads
+	})
+	if soon {
+		go base()
+	}
+	return base
 }
 
 // digest is the SHA-256 of the file with these statuses.
@@ -203,23 +270,22 @@ func (s *Session) openJournal() error {
 			return err
 		}
 	}
-	contents, err := readJournal(s.fs, s.loc)
+	contents, err := s.contents()
 	if err != nil {
 		return err
 	}
+	var filled sync.WaitGroup
 	if contents != nil {
-		s.replay(contents)
+		updates := s.replay(contents)
+		filled.Go(func() { s.fill(updates) }) // while the new journal is written
 	}
+	defer filled.Wait()
 	if s.opts.Run {
-		s.mu.Lock()
-		records := make([]journal.Record, 0, len(s.batch))
-		for _, u := range s.batch {
-			records = append(records, journal.Record(u))
+		records := make([]journal.Record, len(s.replayed))
+		for k, u := range s.replayed {
+			records[k] = journal.Record(u)
 		}
-		doc := s.doc
-		s.mu.Unlock()
-		slices.SortFunc(records, func(a, b journal.Record) int { return int(a.Seq) - int(b.Seq) })
-		s.base = digest(doc.b, doc.disk)
+		s.base = s.doc.base()
 		// On one thread, as a flush is; see there.
 		runtime.LockOSThread()
 		_, err = retry.Do(context.Background(), s.opts.Retry, fsutil.Transient, s.logRetry("the journal cannot be started, trying again"), func() (err error) {
@@ -236,30 +302,39 @@ func (s *Session) openJournal() error {
 	if contents == nil {
 		return nil
 	}
+	filled.Wait()
 	if err := s.Flush(context.Background()); err != nil {
 		return err
 	}
 	return journal.Remove(s.fs, path)
 }
 
-// replay puts a dead run's records into the batch.
-func (s *Session) replay(contents *journal.Contents) {
+// replay takes over a dead run's records. Open calls it, when nobody else knows
+// the session yet; fill puts them into the batch.
+func (s *Session) replay(contents *journal.Contents) []replayedUpdate {
 	if len(contents.Torn) > 0 {
 		s.keepTorn(contents)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	updates := replayed(&s.doc, contents, s.doc.saved, s.log)
-	s.replayed = append(s.replayed, updates...)
-	for _, u := range updates {
+	updates := replayed(&s.doc, contents, s.doc.base, s.doc.saved, s.log)
+	s.replayed = make([]Update, len(updates))
+	for k := range updates {
 		s.seq++
-		u.Seq = s.seq
-		s.batch[u.ID] = u
-		i, _ := s.doc.b.Lookup(u.ID)
-		s.doc.now[i] = u.To
+		updates[k].Seq = s.seq
+		s.replayed[k] = updates[k].Update
 	}
 	if len(updates) > 0 {
 		s.log.Info().Int("updates", len(updates)).Msg("replayed the journal of a run that did not end by itself")
+	}
+	return updates
+}
+
+func (s *Session) fill(updates []replayedUpdate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.batch = make(map[string]Update, len(updates))
+	for _, u := range updates {
+		s.batch[u.ID] = u.Update
+		s.doc.now[u.item] = u.To
 	}
 }
 
@@ -281,7 +356,11 @@ func PlanRecovery(l Location, files []*Recovery, opts RecoverOptions) ([]Decisio
 	if err != nil {
 		return nil, err
 	}
-	return append(decided(fromJournal), plan(files, doc.b, doc.now, fromJournal, opts)...), nil
+	updates := make([]Update, len(fromJournal))
+	for k, u := range fromJournal {
+		updates[k] = u.Update
+	}
+	return append(decided(updates), plan(files, doc.b, doc.now, updates, opts)...), nil
 }
 
 // JournalWaiting reports whether a session has a journal that is not empty. If

@@ -63,6 +63,7 @@ type Session struct {
 	fs   fsutil.FS
 	log  zerolog.Logger
 
+	peeked     func() peek // the journal as load found it
 	releaseRun func() error
 	journal    *journal.Journal // of a run, else nil
 	replayed   []Update         // what Open found in a dead run's journal
@@ -96,7 +97,8 @@ type document struct {
 	now      []backlog.Status // disk with the batch applied
 	seen     []uint8          // statuses that the file had under our eyes, a bit each
 	identity fsutil.Identity
-	saved    time.Time // when the file was, by its own word
+	saved    time.Time           // when the file was, by its own word
+	base     func() journal.Base // digest of the file; only of one that Open read
 }
 
 func newDocument(b *backlog.Backlog, info fs.FileInfo) document {
@@ -166,6 +168,8 @@ func (s *Session) load() error {
 	if err != nil {
 		return explain(s.loc.Path(), err)
 	}
+	s.peeked = peekJournal(s.fs, s.loc)
+	base := hash(src, s.opts.Run || JournalWaiting(s.loc))
 	b, err := backlog.Parse(s.loc.Path(), src)
 	if err != nil {
 		return err
@@ -174,14 +178,14 @@ func (s *Session) load() error {
 		return fmt.Errorf("resolve backlog: %w", err)
 	}
 	doc := newDocument(b, info)
+	doc.base = base
 	if s.opts.Check != nil {
-		contents, err := readJournal(s.fs, s.loc)
-		if err != nil {
-			return err
+		p := s.peeked()
+		if p.err != nil {
+			return p.err
 		}
-		for _, u := range replayed(&doc, contents, doc.saved, zerolog.Nop()) {
-			i, _ := b.Lookup(u.ID)
-			doc.now[i] = u.To
+		for _, u := range replayed(&doc, p.contents, base, doc.saved, zerolog.Nop()) {
+			doc.now[u.item] = u.To
 		}
 		if err := s.opts.Check(b, doc.now); err != nil {
 			return err
