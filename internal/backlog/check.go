@@ -109,11 +109,22 @@ func (p *parser) fits(it *Item) {
 func (p *parser) resolve() (forward bool) {
 	b := p.b
 	b.deps = make([]int32, 0, len(p.deps))
+	var written []depRef // p.deps as they stand in the file; once something is dropped
+	var dropped []int    // of an item's: what can only be a mistake
+	var told []int       // and its problems
+	drop := func(k int) {
+		if written == nil {
+			written = slices.Clone(p.deps)
+		}
+		dropped, told = append(dropped, k), append(told, len(p.problems)-1)
+	}
 	for i := range b.Items {
 		it := &b.Items[i]
 		refs := p.deps[it.depsAt:it.depsTo]
+		from, to := it.depsAt, it.depsTo
+		dropped, told = dropped[:0], told[:0]
 		it.depsAt = int32(len(b.deps))
-		for _, ref := range refs {
+		for k, ref := range refs {
 			at := int(ref.from) - 1
 			var id string
 			d, ok := b.byID.packed[ref.key]
@@ -124,9 +135,11 @@ func (p *parser) resolve() (forward bool) {
 			switch {
 			case !ok:
 				p.unknownDependency(at, b.name(int32(i)), id)
+				drop(k)
 				continue
 			case d == int32(i):
 				p.problem(at, "cycle: %[1]s -> %[1]s; a subtask cannot wait for itself", b.name(d))
+				drop(k)
 				continue
 			case d < int32(i) && b.Items[d].End > int32(i):
 				p.problem(at, "cycle: %[1]s -> %[2]s -> %[1]s; a subtask cannot wait for an item that it is a part of", b.name(int32(i)), b.name(d))
@@ -139,6 +152,9 @@ func (p *parser) resolve() (forward bool) {
 			b.deps = append(b.deps, d)
 		}
 		it.depsTo = int32(len(b.deps))
+		if len(dropped) > 0 {
+			p.mendDependencies(written[from:to], dropped, told)
+		}
 	}
 	return forward
 }

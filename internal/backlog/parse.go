@@ -295,7 +295,8 @@ func (p *parser) status(it *Item) bool {
 	}
 	name := p.decode(t)
 	if it.Status, ok = statusNamed(name); !ok {
-		p.problem(at, "unknown status %s; allowed: %s", quote(name), statusWords())
+		mend, edits := mendStatus(name, t)
+		p.mendable(at, mend, edits, "unknown status %s; allowed: %s", quote(name), statusWords())
 	}
 	it.statusAt, it.statusTo = int32(t.from), int32(t.to)
 	return true

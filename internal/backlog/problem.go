@@ -13,8 +13,10 @@ type Problem struct {
 	Line    int    `json:"line" yaml:"line"`     // from 1
 	Column  int    `json:"column" yaml:"column"` // from 1, in characters
 	Message string `json:"message" yaml:"message"`
+	Mend    string `json:"mend,omitempty" yaml:"mend,omitempty"` // what Mend does about it; "" if nothing is safe
 
 	offset int
+	edits  []edit
 }
 
 // InvalidError says that a file is not a backlog that hacky can work on.

@@ -36,11 +36,16 @@ func (s *scanner) fail(at int, format string, args ...any) bool {
 
 // problem notes something wrong at an offset.
 func (s *scanner) problem(at int, format string, args ...any) {
+	s.mendable(at, "", nil, format, args...)
+}
+
+// mendable is problem for one that edits mend.
+func (s *scanner) mendable(at int, mend string, edits []edit, format string, args ...any) {
 	if len(s.problems) >= maxProblems {
 		s.more++
 		return
 	}
-	s.problems = append(s.problems, Problem{Message: fmt.Sprintf(format, args...), offset: at})
+	s.problems = append(s.problems, Problem{Message: fmt.Sprintf(format, args...), Mend: mend, offset: at, edits: edits})
 }
 
 // unexpected fails at i, naming what stands there and what should.
