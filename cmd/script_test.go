@@ -101,6 +101,7 @@ var masks = []struct {
 	{regexp.MustCompile(`"(durationMs|delayMs)":\d+`), `"$1":N`},
 	{regexp.MustCompile(`"base": "[0-9a-f]{64}"`), `"base": "SHA256"`},
 	{regexp.MustCompile(`process \d+`), "process PID"},
+	{regexp.MustCompile(`backup-\d{8}T\d{6}\.\d{9}Z`), "backup-TIME"},
 }
 
 func mask(s string) string {

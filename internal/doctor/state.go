@@ -260,7 +260,11 @@ func (e *examination) journal() {
 	var damage *journal.DamageError
 	switch {
 	case errors.As(err, &damage):
-		e.add("journal", Failed, "%v; nothing is guessed: to see what can be read of it, type: %s", damage, e.command("status"))
+		next := "type: " + e.command("validate --repair")
+		if damage.Newer {
+			next = "use the newer hacky that wrote it"
+		}
+		e.add("journal", Failed, "%v; nothing is guessed: to keep a backup and go on with what can be read of it, %s", damage, next)
 	case err != nil:
 		e.add("journal", Failed, "%s cannot be read: %s; %s", path, fsutil.Reason(err), e.remedy(err))
 	default:

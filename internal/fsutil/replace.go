@@ -197,12 +197,15 @@ func likeOld(f File, old fs.FileInfo, perm fs.FileMode) error {
 	return f.Chmod(perm)
 }
 
-const tempSuffix = ".hacky-tmp"
+const (
+	tempSuffix = ".hacky-tmp"
+	tempRandom = 8 // bytes in a name that are not to be guessed
+)
 
 // TempName is a name, not used before, for a file that will replace base.
 // SweepTemps knows it.
 func TempName(base string) string {
-	var random [8]byte
+	var random [tempRandom]byte
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	return "." + base + "." + hex.EncodeToString(random[:]) + tempSuffix
 }
@@ -232,13 +235,18 @@ func SweepTemps(fsys FS, dir, base string) ([]string, error) {
 }
 
 func isTempOf(name, base string) bool {
-	middle, ok := strings.CutPrefix(name, "."+base+".")
-	if !ok {
+	return IsTemp(name) && strings.HasPrefix(name, "."+base+".") && len(name) == len("."+base+".")+2*tempRandom+len(tempSuffix)
+}
+
+// IsTemp reports whether a name is one that TempName makes for some file.
+func IsTemp(name string) bool {
+	rest, ok := strings.CutSuffix(name, tempSuffix)
+	dot := strings.LastIndexByte(rest, '.')
+	if !ok || dot < 1 || name[0] != '.' {
 		return false
 	}
-	middle, ok = strings.CutSuffix(middle, tempSuffix)
-	_, err := hex.DecodeString(middle)
-	return ok && err == nil && len(middle) == 16
+	_, err := hex.DecodeString(rest[dot+1:])
+	return err == nil && len(rest)-dot-1 == 2*tempRandom
 }
 
 // Identity tells whether a file is still the one that was read or written: it

@@ -104,6 +104,7 @@ type DamageError struct {
 	Path   string
 	Offset int64
 	What   string
+	Newer  bool // it is whole, perhaps, and of a version that this program does not know
 	// Readable are the records in frames that are whole.
 	Readable []Record
 }
@@ -167,7 +168,8 @@ func Decode(path string, data []byte) (*Contents, error) {
 		return nil, damage(0, "it does not begin like a journal", nil)
 	}
 	if v := binary.LittleEndian.Uint32(data[8:]); v != version {
-		return nil, damage(8, fmt.Sprintf("it has format version %d; this hacky knows %d", v, version), nil)
+		return nil, &DamageError{Path: path, Offset: 8, Newer: v > version,
+			What: fmt.Sprintf("it has format version %d; this hacky knows %d", v, version)}
 	}
 	c := &Contents{Base: Base(data[16:headerSize])}
 	if binary.LittleEndian.Uint32(data[12:]) != checksum(c.Base[:]) {

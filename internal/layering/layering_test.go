@@ -15,7 +15,7 @@ const module = "github.com/hacky-run/hacky"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":    {"cmd"},
-		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/journal"},
+		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal"},
 
 		"internal/config":       {"internal/backlog"},                                                           // the types of commands and gates
 		"internal/config/gen":   {"internal/config"},                                                            // writes the sample and the table
@@ -24,8 +24,9 @@ func arrows() map[string][]string {
 		"internal/engine":       {"internal/agent", "internal/backlog", "internal/schedule"},                    // no session: it emits events
 		"internal/engine/local": {"internal/engine", "internal/agent", "internal/backlog", "internal/retry", "internal/schedule"},
 
-		"internal/doctor":  {"internal/session", "internal/fsutil", "internal/backlog", "internal/journal"}, // looks at all of a session's state
-		"internal/journal": {"internal/backlog", "internal/fsutil"},                                         // statuses and ids; the disk
+		"internal/validate": {"internal/session", "internal/journal", "internal/checkpoint", "internal/backlog", "internal/fsutil"}, // looks at all of a session's state, and mends it
+		"internal/doctor":   {"internal/session", "internal/fsutil", "internal/backlog", "internal/journal"},                        // looks at all of a session's state
+		"internal/journal":  {"internal/backlog", "internal/fsutil"},                                                                // statuses and ids; the disk
 
 		"internal/schedule":       {"internal/backlog"},
 		"internal/agent":          {"internal/backlog"},

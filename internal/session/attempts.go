@@ -222,3 +222,32 @@ func readLine(r *bufio.Reader) (line []byte, err error) {
 		}
 	}
 }
+
+// BadAttempts counts the lines of artifacts/attempts.ndjson that are no
+// records.
+func BadAttempts(l Location) (bad int, err error) {
+	f, err := os.OpenFile(attemptsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read attempts: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	lines := bufio.NewReaderSize(f, 1<<16)
+	for {
+		line, err := readLine(lines)
+		var r struct {
+			ID string `json:"id"`
+		}
+		if blank := len(bytes.TrimSpace(line)) == 0; !blank && (json.Unmarshal(line, &r) != nil || r.ID == "") {
+			bad++
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return bad, err
+		}
+	}
+}

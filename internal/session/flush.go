@@ -101,6 +101,15 @@ func (s *Session) Flush(ctx context.Context) error {
 	return err
 }
 
+// Derive is Flush that also derives the statuses of all parents anew, those
+// whose subtasks did not change included.
+func (s *Session) Derive(ctx context.Context) error {
+	s.flushing.Lock()
+	s.derive = true
+	s.flushing.Unlock()
+	return s.Flush(ctx)
+}
+
 // flush is Flush; it also tells how long its last attempt took.
 func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 	s.flushing.Lock()
@@ -112,7 +121,7 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 	if s.failure != nil {
 		return 0, s.failure
 	}
-	if !s.Dirty() && !s.overwritten() {
+	if !s.Dirty() && !s.derive && !s.overwritten() {
 		return 0, nil
 	}
 	attempts, err := retry.Do(ctx, s.opts.Retry, mayPass, s.logRetry("flush failed, trying again"), func() error {
@@ -265,6 +274,9 @@ func (s *Session) replace(lock fsutil.File) error {
 	doc := s.doc
 	sent, through := maps.Clone(s.batch), s.seq
 	target := doc.target()
+	if s.derive {
+		target = doc.b.RollUp(doc.now)
+	}
 	s.mu.Unlock()
 	if !s.rewrite && slices.Equal(target, doc.disk) {
 		s.settle(through, nil)

@@ -85,8 +85,10 @@ func readJournal(fsys fsutil.FS, l Location) (*journal.Contents, error) {
 	contents, err := journal.Read(fsys, l.JournalPath())
 	var damage *journal.DamageError
 	switch {
+	case errors.As(err, &damage) && damage.Newer:
+		return nil, fmt.Errorf("%w; nothing was changed: use the newer hacky that wrote it", err)
 	case errors.As(err, &damage):
-		return nil, fmt.Errorf("%w; nothing was changed: copy it away, see what tasks.json misses (%s), set that with \"hacky set\", then remove the journal", err, readable(damage))
+		return nil, fmt.Errorf("%w; nothing was changed; %s; to see all of it, and to keep a backup and go on with what can be read, type: hacky validate --repair", err, readable(damage))
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("the journal %s cannot be read: permission denied", l.JournalPath())
 	case err != nil:

@@ -71,6 +71,7 @@ type Session struct {
 	flushing   sync.Mutex       // one flush at a time
 	holding    sync.Mutex       // one write of the holds at a time
 	hackys     string           // identity of the tasks.json that some hacky wrote last; guarded by flushing
+	derive     bool             // all parents are to be derived; guarded by flushing
 	rewrite    bool             // the file has to be written though it says what it should
 
 	mu       sync.Mutex
@@ -256,6 +257,27 @@ func (s *Session) lockRun() error {
 		s.log.Debug().Err(err).Msg("cannot write the holder into the run lock")
 	}
 	return nil
+}
+
+// Lock takes both locks of a session, for who mends its files: no run goes on
+// meanwhile, and no other writer. The error is a *LockedError if a run has the
+// session.
+func Lock(l Location, opts Options) (unlock func() error, err error) {
+	s := &Session{loc: l, path: resolved(l), opts: opts, fs: opts.FS, log: opts.Log}
+	if s.fs == nil {
+		s.fs = fsutil.OS()
+	}
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	if err := s.lockRun(); err != nil {
+		return nil, err
+	}
+	_, release, err := s.lockWrite(context.Background())
+	if err != nil {
+		return nil, errors.Join(err, s.releaseRun())
+	}
+	return func() error { release(); return s.releaseRun() }, nil
 }
 
 // holder is what the holder of a lock says about itself.
