@@ -102,20 +102,6 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-func TestEditDistance(t *testing.T) {
-	tests := []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"same", "same", 0}, {"kitten", "sitting", 3}, {"ab", "ba", 2}, {"flush-retry", "flush-retries", 3},
-	}
-	for _, tt := range tests {
-		if got := editDistance(tt.a, tt.b); got != tt.want {
-			t.Errorf("editDistance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
-		}
-	}
-}
-
 // Quoted texts stay short, on one line, and cut between characters.
 func TestQuote(t *testing.T) {
 	tests := []struct{ text, want string }{

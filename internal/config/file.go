@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/nearest"
 )
 
 // maxFileSize bounds what is read of a file somebody may have named by mistake.
@@ -290,7 +291,7 @@ func (d *document) fields(n *yaml.Node, path, what string, known []string) []fie
 			if path != "" {
 				where = path + ": "
 			}
-			d.errorAt(line, "%sunknown key %s; %s", where, quote(k.Value), suggest(k.Value, known))
+			d.errorAt(line, "%sunknown key %s; %s", where, quote(k.Value), nearest.Suggest(k.Value, known))
 			continue
 		}
 		f := field{key: k.Value, line: line, path: k.Value, value: resolve(n.Content[i+1])}

@@ -15,9 +15,9 @@ const module = "github.com/hacky-run/hacky"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":    {"cmd"},
-		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal"},
+		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest"},
 
-		"internal/config":       {"internal/backlog"},                                                           // the types of commands and gates
+		"internal/config":       {"internal/backlog", "internal/nearest"},                                       // the types of commands and gates
 		"internal/config/gen":   {"internal/config"},                                                            // writes the sample and the table
 		"internal/ui":           {"internal/engine", "internal/schedule", "internal/agent", "internal/backlog"}, // shows events
 		"internal/session":      {"internal/backlog", "internal/fsutil", "internal/retry", "internal/journal"},  // no engine, no terminal
@@ -28,12 +28,15 @@ func arrows() map[string][]string {
 		"internal/doctor":   {"internal/session", "internal/fsutil", "internal/backlog", "internal/journal"},                        // looks at all of a session's state
 		"internal/journal":  {"internal/backlog", "internal/fsutil"},                                                                // statuses and ids; the disk
 
-		"internal/schedule":       {"internal/backlog"},
-		"internal/agent":          {"internal/backlog"},
-		"internal/checkpoint":     {"internal/fsutil"},
-		"internal/fsutil/faultfs": {"internal/fsutil"}, // a disk that fails, for tests
+		"internal/schedule": {"internal/backlog"},
+		// commands; how agents are called, read and judged; what they are told; how far they got; what must not be shown; what they changed
+		"internal/agent":           {"internal/backlog", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/fsutil"},
+		"internal/agent/profile":   {"internal/nearest"}, // the name nearest to a mistyped one
+		"internal/agent/fakeagent": nil,                  // agents that are none, for tests
+		"internal/checkpoint":      {"internal/fsutil"},
+		"internal/fsutil/faultfs":  {"internal/fsutil"}, // a disk that fails, for tests
 
-		"configs": nil, "internal/agent/prompt": nil, "internal/backlog": nil, "internal/fsutil": nil, "internal/retry": nil, "internal/layering": nil,
+		"configs": nil, "internal/agent/prompt": nil, "internal/nearest": nil, "internal/secret": nil, "internal/git": nil, "internal/backlog": nil, "internal/fsutil": nil, "internal/retry": nil, "internal/layering": nil,
 
 		"bench": {"bench/gen"}, "bench/gen": nil, "bench/bareloop": nil, "bench/nothing": nil,
 	}
@@ -51,7 +54,7 @@ func owners() map[string]string {
 
 // pure packages know no files, clocks or processes.
 func pure() []string {
-	return []string{"internal/backlog", "internal/schedule", "internal/agent/prompt"}
+	return []string{"internal/backlog", "internal/schedule", "internal/agent/prompt", "internal/agent/profile"}
 }
 
 func TestLayering(t *testing.T) {

@@ -1,15 +1,16 @@
-package config
+// Package nearest finds the known word that somebody who mistyped one meant.
+package nearest
 
 import (
 	"fmt"
 	"strings"
 )
 
-// suggest names the known word nearest to a mistyped one, for the end of an
+// Suggest names the known word nearest to a mistyped one, for the end of an
 // error message. It always names one: when nothing is near, the name at least
 // shows what names look like. known must not be empty; of equally near words
 // the first is taken.
-func suggest(word string, known []string) string {
+func Suggest(word string, known []string) string {
 	// Case and underscores are no difference to somebody typing.
 	spelled := strings.ReplaceAll(strings.ToLower(word), "_", "-")
 	best, least := "", 0
