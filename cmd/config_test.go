@@ -40,6 +40,8 @@ func optionRows() []optionRow {
 		{"max-duration", "2h", "2h", "1d", "is not none or a duration"},
 		{"max-failures", "3", 3.0, "-3", "is not none or an integer"},
 		{"fail-fast", "true", true, "2", "is not true or false"},
+		{"agent", "claude", "claude", "a b", "is not none or a name"},
+		{"commit", "true", true, "perhaps", "is not true or false"},
 		{"quota-wait", "90m", "1h30m", "nine", "is not a duration"},
 		{"fix-attempts", "0", 0.0, "11", number(0, 10)},
 		{"dry-run", "true", true, "maybe", "is not true or false"},

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -152,7 +151,11 @@ func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
 			j.selected[i] = true
 		}
 	}
-	recipe := j.recipe()
+	recipe, err := j.recipe(j.cfg)
+	if err != nil {
+		return err
+	}
+	recipe.Note = func(id, text string) { j.log.Info().Str("id", id).Msg(text) }
 	absolute, err := filepath.Abs(j.loc.Dir)
 	if err != nil {
 		return err
@@ -161,7 +164,7 @@ func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
 	if err != nil {
 		return err
 	}
-	if j.runner, err = agent.NewRunner(b, recipe, absolute, dir, j.runID, os.Environ()); err != nil {
+	if j.runner, err = agent.NewRunner(b, recipe, filepath.Join(absolute, j.loc.Name), dir, j.runID, os.Environ()); err != nil {
 		return err
 	}
 	var errs []error
@@ -177,49 +180,6 @@ func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// recipe turns the configuration's part about execution into the agent's words.
-func (j *job) recipe() agent.Recipe {
-	r := agent.Recipe{Gates: j.cfg.Gates, Env: envVars(j.cfg.Env), Timeout: j.cfg.Timeout,
-		IdleTimeout: j.cfg.IdleTimeout, FixAttempts: j.cfg.FixAttempts}
-	for _, st := range j.cfg.Stages {
-		if st.Agent != "" {
-			r.Unable = fmt.Sprintf("in %s the stage %q names the agent %q; this version runs stages with \"run\" only, so write the agent's command line there", j.cfg.File, st.Name, st.Agent)
-		}
-		r.Stages = append(r.Stages, agent.Stage{Name: st.Name, Run: st.Run, Prompt: st.Prompt, Output: st.Output,
-			Env: envVars(st.Env), Timeout: st.Timeout})
-	}
-	return r
-}
-
-// envVars are the variables of hacky.yaml in a fixed order, with ${NAME}
-// replaced from hacky's own environment.
-func envVars(env map[string]string) []backlog.EnvVar {
-	var out []backlog.EnvVar
-	for _, name := range sortedKeys(env) {
-		out = append(out, backlog.EnvVar{Name: name, Value: expand(env[name])})
-	}
-	return out
-}
-
-// expand replaces ${NAME}, and nothing else: a plain $ is common in values.
-func expand(s string) string {
-	var b strings.Builder
-	for {
-		before, rest, ok := strings.Cut(s, "${")
-		b.WriteString(before)
-		if !ok {
-			return b.String()
-		}
-		name, after, ok := strings.Cut(rest, "}")
-		if !ok {
-			b.WriteString("${" + rest)
-			return b.String()
-		}
-		b.WriteString(os.Getenv(name))
-		s = after
-	}
 }
 
 func (j *job) dryRun(b *backlog.Backlog, statuses []backlog.Status) error {
@@ -329,7 +289,7 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 		Parallelism: j.cfg.Parallelism, Retry: tasks, NoRetry: !j.cfg.Retry,
 		MaxTasks: j.cfg.MaxTasks, MaxFailures: j.cfg.MaxFailures, MaxDuration: j.cfg.MaxDuration, FailFast: j.cfg.FailFast,
 		Attempts:  func(id string) int { return attempts[id] },
-		QuotaWait: j.cfg.QuotaWait, Held: j.held(),
+		QuotaWait: j.cfg.QuotaWait, Held: j.held(), Credentials: j.runner.Credentials,
 	})
 	signals.attach(e, j.runner, s)
 	out := e.Run(ctx)

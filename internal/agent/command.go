@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/hacky-run/hacky/internal/agent/profile"
 )
 
 // Grace is how long a process may take from SIGTERM to its end.
@@ -31,13 +33,18 @@ type execution struct {
 	idle    time.Duration
 	stdin   *os.File
 	log     *logFile
+	begun   time.Time
+
+	listener *listener // of an agent's output; nil: nobody listens
 }
 
 // ended says how a command ended.
 type ended struct {
-	class  Class
-	exit   int
-	reason string
+	class   Class
+	exit    int
+	reason  string
+	signal  string // by which it ended; "" if by none
+	stopped string // why hacky ended it; "" if it did not
 }
 
 // startFailed begins the reason of a command that was never executed.
@@ -93,14 +100,14 @@ func (k *killer) after(d time.Duration, why error) {
 }
 
 // afterSilence kills the group when the last output is so long ago.
-func (k *killer) afterSilence(limit time.Duration, out *output) {
+func (k *killer) afterSilence(limit time.Duration, out, errs *output) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var t *time.Timer
 	t = time.AfterFunc(limit, func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		if quiet := out.silence(); quiet < limit {
+		if quiet := min(out.silence(), errs.silence()); quiet < limit {
 			if !k.gone {
 				t.Reset(limit - quiet)
 			}
@@ -135,17 +142,25 @@ type leftovers struct {
 // wait executes one command and waits for it.
 func (a *attempt) wait(ctx context.Context, x *execution) ended {
 	if ctx.Err() != nil || a.isKilled() {
-		return ended{Interrupted, -1, errInterrupted.Error()}
+		return ended{class: Interrupted, exit: -1, reason: errInterrupted.Error()}
 	}
 	out, err := newOutput(x.log, &a.buffers)
 	if err != nil {
 		return startError(x.argv[0], err)
 	}
-	k, pidfd, err := a.start(x, out)
+	errs, err := x.listen(out, &a.buffers)
 	if err != nil {
 		out.close()
+		return startError(x.argv[0], err)
+	}
+	k, pidfd, err := a.start(x, out, errs)
+	if err != nil {
+		out.close()
+		if errs != out {
+			errs.close()
+		}
 		if derr := x.checkDir(); derr != nil { // fork and exec report it as if it were the program
-			return ended{Permanent, 126, fmt.Sprintf(startFailed+"%s: the workdir %s: %v", x.argv[0], x.dir, derr)}
+			return ended{class: Permanent, exit: 126, reason: fmt.Sprintf(startFailed+"%s: the workdir %s: %v", x.argv[0], x.dir, derr)}
 		}
 		return startError(x.argv[0], err)
 	}
@@ -159,7 +174,10 @@ func (a *attempt) wait(ctx context.Context, x *execution) ended {
 		k.after(time.Until(a.deadline), fmt.Errorf("timed out after %v", a.timeout))
 	}
 	if x.idle > 0 {
-		k.afterSilence(x.idle, out)
+		k.afterSilence(x.idle, out, errs)
+	}
+	if errs != out { // few words, mostly: read by a goroutine of its own
+		errs.readOn()
 	}
 
 	status, err := follow(pid, pidfd, out)
@@ -172,17 +190,38 @@ func (a *attempt) wait(ctx context.Context, x *execution) ended {
 	if out.open() {
 		a.left.outputs = append(a.left.outputs, out)
 	}
+	if errs != out {
+		select {
+		case <-errs.done:
+		case <-time.After(drain): // somebody holds it open
+			a.left.outputs = append(a.left.outputs, errs)
+		}
+	}
 	if err != nil {
-		return ended{Permanent, -1, fmt.Sprintf("wait for %s: %v", x.argv[0], err)}
+		return ended{class: Permanent, exit: -1, reason: fmt.Sprintf("wait for %s: %v", x.argv[0], err)}
 	}
 	return judge(status, why)
+}
+
+// listen lets an agent's listener hear its output, and gives it a pipe of its
+// own for standard error: what is said there counts for the verdict. For others
+// both are one.
+func (x *execution) listen(out *output, buffers *sync.Pool) (errs *output, err error) {
+	if x.listener == nil {
+		return out, nil
+	}
+	if errs, err = newOutput(x.log, buffers); err != nil {
+		return nil, err
+	}
+	out.hear, errs.hear = x.listener.hear(profile.Stdout), x.listener.hear(profile.Stderr)
+	return errs, nil
 }
 
 // start starts a command and enters it among those that Kill ends.
 //
 // Not os.StartProcess: its files would be registered with the poller, and its
 // process waited for by a descriptor of its own; see follow.
-func (a *attempt) start(x *execution, out *output) (k *killer, pidfd *int, err error) {
+func (a *attempt) start(x *execution, out, errs *output) (k *killer, pidfd *int, err error) {
 	a.starting.RLock()
 	defer a.starting.RUnlock()
 	attr := syscall.SysProcAttr{Setsid: true}
@@ -194,7 +233,7 @@ func (a *attempt) start(x *execution, out *output) (k *killer, pidfd *int, err e
 	pid, _, err := syscall.StartProcess(x.program, x.argv, &syscall.ProcAttr{
 		Dir:   dir,
 		Env:   x.env,
-		Files: []uintptr{x.stdin.Fd(), uintptr(out.child), uintptr(out.child)},
+		Files: []uintptr{x.stdin.Fd(), uintptr(out.child), uintptr(errs.child)},
 		Sys:   &attr,
 	})
 	if err != nil {
@@ -235,17 +274,18 @@ func judge(status syscall.WaitStatus, why error) ended {
 	}
 	switch {
 	case exit == 0 && why == nil:
-		return ended{OK, 0, ""}
+		return ended{class: OK}
 	case errors.Is(why, errInterrupted):
-		return ended{Interrupted, exit, why.Error()}
+		return ended{class: Interrupted, exit: exit, reason: why.Error()}
 	case why != nil:
-		return ended{Transient, exit, why.Error()}
+		return ended{class: Transient, exit: exit, reason: why.Error(), stopped: why.Error()}
 	case exit == exitTempFail:
-		return ended{Transient, exit, fmt.Sprintf("exit %d, a temporary failure", exit)}
+		return ended{class: Transient, exit: exit, reason: fmt.Sprintf("exit %d, a temporary failure", exit)}
 	case status.Signaled():
-		return ended{Transient, exit, fmt.Sprintf("killed by %s", signalName(status.Signal()))}
+		name := signalName(status.Signal())
+		return ended{class: Transient, exit: exit, reason: "killed by " + name, signal: name}
 	}
-	return ended{Permanent, exit, fmt.Sprintf("exit %d", exit)}
+	return ended{class: Permanent, exit: exit, reason: fmt.Sprintf("exit %d", exit)}
 }
 
 // exitTempFail is EX_TEMPFAIL of sysexits.h.
@@ -278,13 +318,13 @@ func startError(name string, err error) ended {
 	}
 	switch errno {
 	case syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.ETXTBSY, syscall.EINTR:
-		return ended{Transient, -1, fmt.Sprintf(startFailed+"%s: %v", name, errno)}
+		return ended{class: Transient, exit: -1, reason: fmt.Sprintf(startFailed+"%s: %v", name, errno)}
 	case syscall.ENOENT:
-		return ended{Permanent, 127, fmt.Sprintf(startFailed+"%s: not found", name)}
+		return ended{class: Permanent, exit: 127, reason: fmt.Sprintf(startFailed+"%s: not found", name)}
 	case syscall.EACCES, syscall.ENOEXEC:
-		return ended{Permanent, 126, fmt.Sprintf(startFailed+"%s: %v", name, errno)}
+		return ended{class: Permanent, exit: 126, reason: fmt.Sprintf(startFailed+"%s: %v", name, errno)}
 	}
-	return ended{Permanent, 126, fmt.Sprintf(startFailed+"%s: %s", name, strings.TrimPrefix(err.Error(), "fork/exec "))}
+	return ended{class: Permanent, exit: 126, reason: fmt.Sprintf(startFailed+"%s: %s", name, strings.TrimPrefix(err.Error(), "fork/exec "))}
 }
 
 // end ends what is left of an attempt and returns how many groups that were.

@@ -115,7 +115,7 @@ func setUpBacklog(t testing.TB, recipe Recipe, src string, environ []string) *pl
 	if environ == nil {
 		environ = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir}
 	}
-	if p.r, err = NewRunner(b, recipe, p.session, p.dir, "run-1", environ); err != nil {
+	if p.r, err = NewRunner(b, recipe, filepath.Join(p.session, "tasks.json"), p.dir, "run-1", environ); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -1,26 +1,33 @@
 package agent
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"os"
 	"path"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/hacky-run/hacky/internal/secret"
 )
 
 // logFile is a file in the session directory that is made when it is first
 // written to. Its name is relative; os.Root keeps it inside the directory.
 type logFile struct {
-	root *os.Root
-	name string
+	root   *os.Root
+	name   string
+	masker *secret.Masker
 
-	mu   sync.Mutex // a process left behind may still print while the next stage runs
-	f    *os.File
-	err  error
-	tail []byte
+	mu     sync.Mutex // a process left behind may still print while the next stage runs
+	stream *secret.Stream
+	f      *os.File
+	err    error
+	tail   []byte
+	sum    hash.Hash // of what the command has printed so far; nil: nothing
 }
 
 // write appends to the log. After an error the output is still taken, so that
@@ -28,7 +35,26 @@ type logFile struct {
 func (l *logFile) write(p []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.stream == nil {
+		l.stream = l.masker.Stream(maskedLog{l})
+	}
+	_, _ = l.stream.Write(p) // maskedLog keeps its errors
+}
+
+// maskedLog is where a log's output goes when secrets are masked in it.
+type maskedLog struct{ l *logFile }
+
+func (m maskedLog) Write(p []byte) (int, error) {
+	m.l.keep(p)
+	return len(p), nil
+}
+
+func (l *logFile) keep(p []byte) {
 	l.keepTail(p)
+	if l.sum == nil {
+		l.sum = sha256.New()
+	}
+	l.sum.Write(p)
 	if l.err != nil {
 		return
 	}
@@ -58,10 +84,23 @@ func (l *logFile) keepTail(p []byte) {
 	l.tail = append(l.tail, p...)
 }
 
-func (l *logFile) forgetTail() {
+// begin forgets what a command before has printed: the log goes on.
+func (l *logFile) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tail = l.tail[:0]
+	l.tail, l.sum = l.tail[:0], nil
+}
+
+// end passes on what was held back because it might have been the beginning of
+// a secret, and returns the digest of what the command has printed; "" if that
+// was nothing.
+func (l *logFile) end() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stream != nil {
+		_ = l.stream.Flush() // maskedLog keeps its errors
+	}
+	return sum(l.sum)
 }
 
 // written is the log's name, "" if nothing was written to it.
@@ -83,6 +122,9 @@ func (l *logFile) last() []byte {
 func (l *logFile) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.stream != nil {
+		_ = l.stream.Flush() // maskedLog keeps its errors
+	}
 	if l.f != nil {
 		if err := l.f.Close(); l.err == nil {
 			l.err = err
@@ -104,6 +146,7 @@ type output struct {
 	fd      int // not blocking; -1 when it is at its end
 	child   int // the writing end, which the command gets; -1 when it is closed here
 	log     *logFile
+	hear    func([]byte) // hears all of it, too; nil: nobody
 	buffers *sync.Pool
 	begin   time.Time
 	last    atomic.Int64 // time of the last output, in nanoseconds since begin
@@ -138,6 +181,9 @@ func (o *output) buffer() *[]byte {
 
 func (o *output) take(p []byte) {
 	o.last.Store(int64(time.Since(o.begin)))
+	if o.hear != nil {
+		o.hear(p)
+	}
 	o.log.write(p)
 }
 

@@ -41,9 +41,12 @@ type Result struct {
 	Exit       int       // exit code of the command that decided it; -1 if it did not exit by itself
 	Reason     string    // one clause for people; "" if OK
 	Stage      string    // the command that decided it
+	Gate       int       // its level; 0: a stage
 	Log        string    // its log, relative to the session directory; "" if it printed nothing
 	Tail       []byte    // the last of its output, at most TailSize bytes; only if not OK
 	Commands   []Outcome // every command that was executed, in order
+	Skipped    int       // stages and gates that had passed in an earlier attempt
+	Head       Head      // of the repository around it; zero where nobody looked
 	Started    time.Time
 	Ended      time.Time
 	Credential string    // Quota: whose
@@ -54,10 +57,33 @@ type Result struct {
 
 // Outcome is one command's part of a Result.
 type Outcome struct {
-	Stage string
-	Gate  int // level; 0: a stage
-	Exit  int
-	Log   string // relative to the session directory; "" if it printed nothing
+	Stage    string
+	Gate     int // level; 0: a stage
+	Exit     int
+	Log      string // relative to the session directory; "" if it printed nothing
+	Digest   string // hex SHA-256 of what it printed, as it stands in the log; "" if that was nothing
+	Duration time.Duration
+	Said     *Said // by an agent; else nil
+}
+
+// Said is what an agent told of itself.
+type Said struct {
+	Agent     string
+	Session   string // its conversation
+	Text      string // its last text, bounded and masked
+	TokensIn  int64
+	TokensOut int64
+	CostUSD   float64
+}
+
+// Head is what an attempt did to the repository around it.
+type Head struct {
+	Before, After string // commits
+	Files         int    // changed since Before
+	Insertions    int
+	Deletions     int
+	Untracked     int
+	Commit        string // what hacky committed; "" if nothing
 }
 
 // TailSize bounds what is kept of a command's output in memory.

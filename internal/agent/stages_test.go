@@ -92,12 +92,12 @@ func TestBadTemplates(t *testing.T) {
 		{Name: "implement", Prompt: "{{.Nothing}}"}, {Name: "implement", Prompt: "{{"}, {Name: "implement", Output: "{{.ID"},
 		{Name: "implement", Output: "{{.Failure.X}}"},
 	} {
-		r, err := NewRunner(p.b, Recipe{Stages: []Stage{st}}, p.session, p.dir, "run-1", nil)
+		r, err := NewRunner(p.b, Recipe{Stages: []Stage{st}}, p.session+"/tasks.json", p.dir, "run-1", nil)
 		if err == nil || !strings.Contains(err.Error(), "implement") {
 			t.Errorf("%q %q is accepted: %v %v", st.Prompt, st.Output, r, err)
 		}
 	}
-	if r, err := NewRunner(p.b, Recipe{}, p.session+"/missing", p.dir, "run-1", nil); err == nil {
+	if r, err := NewRunner(p.b, Recipe{}, p.session+"/missing/tasks.json", p.dir, "run-1", nil); err == nil {
 		t.Errorf("a session that is not there is accepted: %v", r)
 	}
 }

@@ -50,6 +50,8 @@ type Config struct {
 	MaxDuration time.Duration // stop starting subtasks after so long; 0: no limit
 	MaxFailures int           // stop starting subtasks after so many failed; 0: no limit
 	FailFast    bool          // as MaxFailures 1
+	Commit      bool          // commit what a subtask changed when it is complete
+	Agent       string        // profile of the default stages, when the file has none; "": there are no default stages
 	FixAttempts int           // how often a failed gate goes back to the implement stage
 
 	DryRun  bool // print what would run and touch nothing

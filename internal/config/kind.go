@@ -111,6 +111,25 @@ func oneOf(field func(*Config) *string, words ...string) kind {
 	}, asIs)
 }
 
+// name is that of something which is defined elsewhere, or none, kept as "".
+func name(field func(*Config) *string) kind {
+	const allowed = "none or " + allowedName
+	return parsed("string", allowed, field, func(text string) (string, error) {
+		switch {
+		case text == none:
+			return "", nil
+		case !commandName.MatchString(text):
+			return "", refused(text, allowed)
+		}
+		return text, nil
+	}, func(text string) any {
+		if text == "" {
+			return none
+		}
+		return text
+	})
+}
+
 // anyText takes every text. An empty one is what the option is without one.
 func anyText(allowed string, field func(*Config) *string) kind {
 	return parsed("string", allowed, field, func(text string) (string, error) { return text, nil }, asIs)

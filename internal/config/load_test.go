@@ -95,6 +95,8 @@ var samples = map[string]struct {
 	"max-duration":   {[]string{"8h", "1s", "90m"}, "8h", []string{"0", "0s", "30", "-8h", "9000h"}},
 	"max-failures":   {[]string{"1", "2", "3"}, 1, []string{"0", "few"}},
 	"fail-fast":      {[]string{"on", "true", "T"}, true, []string{"2"}},
+	"agent":          {[]string{"claude", "my-agent", "codex"}, "claude", []string{"Claude", "a b", "-x"}},
+	"commit":         {[]string{"true", "yes", "1"}, true, []string{"maybe"}},
 	"quota-wait":     {[]string{"90m", "0s", "24h"}, "1h30m", []string{"30", "-1s", "9000h"}},
 	"fix-attempts":   {[]string{"0", "10", "1"}, 0, []string{"11", "-1"}},
 	"dry-run":        {[]string{"true", "yes", "1"}, true, []string{"x"}},

@@ -20,11 +20,10 @@ import (
 
 // Data is what a template may use.
 type Data struct {
-	ID, Title   string
-	Context     string    // context_scope as it stands in tasks.json
-	Contract    []Section // its parts, if it is written as a contract; else none
-	StoryPoints float64
-	Parents     []Parent // phase, milestone, task
+	ID, Title string
+	Context   string    // context_scope as it stands in tasks.json
+	Contract  []Section // its parts, if it is written as a contract; else none
+	Parents   []Parent  // phase, milestone, task
 
 	Dependencies []Dependency // what it builds on, in document order, at most MaxDependencies
 	MoreDeps     int          // how many there are beyond these
@@ -122,7 +121,20 @@ func Default(stage string) string {
 }
 
 // Template is a parsed template.
-type Template struct{ t *template.Template }
+type Template struct {
+	t    *template.Template
+	tidy bool // runs of empty lines, which conditions leave, become one
+}
+
+// ForStage is the embedded template for a stage of this name.
+func ForStage(stage string) *Template {
+	t, err := Parse(stage, Default(stage))
+	if err != nil {
+		panic("prompt: " + err.Error()) // the tests parse all of them
+	}
+	t.tidy = true
+	return t
+}
 
 // Parse parses a template. name is what errors call it: a file's name or the
 // stage's; they tell the line as well. A template that uses what Data does not
@@ -139,12 +151,12 @@ func Parse(name, text string) (*Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "template: "))
 	}
-	return &Template{t}, nil
+	return &Template{t: t}, nil
 }
 
 // sample has something in every field, so that every branch is tried.
 func sample() Data {
-	return Data{ID: "P1.M1.T1.S1", Title: "t", Context: "c", Contract: []Section{{1, "INPUT", "i"}}, StoryPoints: 1, Parents: []Parent{{"P1", "t", "d"}},
+	return Data{ID: "P1.M1.T1.S1", Title: "t", Context: "c", Contract: []Section{{1, "INPUT", "i"}}, Parents: []Parent{{"P1", "t", "d"}},
 		Dependencies: []Dependency{{"P1.M1.T1.S2", "t", "Complete", "r"}}, MoreDeps: 1, Stage: "implement", Output: "o", Earlier: []Artifact{{"research", "p"}},
 		Gates: []Gate{{1, "n", "c"}}, Attempt: 2, Failure: "f", Resumed: true}
 }
@@ -154,12 +166,14 @@ func indent(text string) string {
 	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
 }
 
-// Render is the prompt for a subtask. Runs of empty lines, which conditions
-// leave, become one.
+// Render is the prompt for a subtask.
 func (t *Template) Render(d Data) (string, error) {
 	var b strings.Builder
 	if err := t.t.Execute(&b, d); err != nil {
 		return "", fmt.Errorf("render prompt: %s", strings.TrimPrefix(err.Error(), "template: "))
+	}
+	if !t.tidy {
+		return b.String(), nil
 	}
 	return emptyLines.ReplaceAllString(strings.TrimSpace(b.String()), "\n\n") + "\n", nil
 }

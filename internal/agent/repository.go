@@ -1,0 +1,154 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hacky-run/hacky/internal/git"
+)
+
+// look notes how the repository around the attempt's directory is before it
+// begins. Only attempts that keep checkpoints are worth it: for a command that
+// takes a millisecond it would cost more than the command.
+func (a *attempt) look(ctx context.Context) {
+	if !a.keeps() && !a.recipe.Commit {
+		return
+	}
+	a.repo = a.repository(ctx)
+	if a.repo == nil {
+		return
+	}
+	a.res.Head.Before, _ = a.repo.Head(ctx) // evidence; without it there is less
+	if !a.recipe.Commit {
+		return
+	}
+	var err error
+	if a.snapshot, err = a.repo.Snapshot(ctx); err != nil {
+		a.note("what it changes will not be committed: " + err.Error())
+	}
+}
+
+// repository is the one around the attempt's directory, looked for once.
+func (a *attempt) repository(ctx context.Context) *git.Repo {
+	a.mu.Lock()
+	repo, known := a.repos[a.dir]
+	a.mu.Unlock()
+	if known {
+		return repo
+	}
+	repo, ok, err := git.Open(ctx, a.dir)
+	if err != nil || !ok {
+		repo = nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.repos[a.dir] = repo
+	return repo
+}
+
+// compare notes what the attempt did to the repository.
+func (a *attempt) compare(ctx context.Context) {
+	if a.repo == nil {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	a.res.Head.After, _ = a.repo.Head(ctx) // as in look
+	for _, c := range a.res.Commands {
+		if c.Said == nil {
+			continue // only what agents did is worth a git of its own
+		}
+		if st, err := a.repo.DiffStat(ctx, a.res.Head.Before); err == nil {
+			h := &a.res.Head
+			h.Files, h.Insertions, h.Deletions, h.Untracked = st.Files, st.Insertions, st.Deletions, st.Untracked
+		}
+		return
+	}
+}
+
+// commitStage is the name of the gate that a commit is.
+const commitStage = "commit"
+
+// commitLevel is that of a commit among the gates: after all others.
+const commitLevel = 4
+
+// commit commits what the attempt changed, after its gates have passed. It
+// reports whether the attempt has passed: a hook that refuses is a gate that
+// failed, and its output goes to whom a gate's output goes to.
+func (a *attempt) commit(ctx context.Context) bool {
+	if !a.recipe.Commit || a.snapshot == nil {
+		return true
+	}
+	message := a.item.ID + ": " + a.item.Title
+	if a.said != nil && a.said.Text != "" {
+		message += "\n\n" + a.said.Text
+	}
+	result, err := a.repo.Commit(ctx, a.snapshot, git.Options{Message: message, Exclude: a.stateFile})
+	var hook *git.HookError
+	switch {
+	case errors.As(err, &hook):
+		x := a.execution(commitStage, a.spec.Run, 0)
+		x.gate = commitLevel
+		x.log.write([]byte(hook.Output))
+		return a.decide(x, ended{class: Permanent, exit: 1, reason: a.masker.MaskString(hook.Error())})
+	case err != nil && ctx.Err() == nil:
+		a.note("what it changed is not committed: " + err.Error())
+	case result.Hash != "":
+		a.res.Head.Commit = result.Hash
+	}
+	if len(result.LeftOut) > 0 {
+		a.note(fmt.Sprintf("%d files that it changed had changes before, and are not committed: %s", len(result.LeftOut), strings.Join(result.LeftOut[:min(3, len(result.LeftOut))], ", ")))
+	}
+	return true
+}
+
+// stateFile tells which paths of the repository are the session's own state.
+func (a *attempt) stateFile(name string) bool {
+	rel, ok := a.repo.Rel(a.session)
+	if !ok {
+		return false
+	}
+	inside := name
+	if rel != "." && rel != "" {
+		if inside, ok = strings.CutPrefix(name, rel+"/"); !ok {
+			return false
+		}
+	}
+	first, _, _ := strings.Cut(inside, "/")
+	return first == ".hacky" || first == "artifacts" || first == a.backlogName || strings.HasPrefix(first, a.backlogName+".") ||
+		strings.HasPrefix(first, "."+a.backlogName+".")
+}
+
+// protected are the files of a session that no stage may change (§2).
+func protected() []string {
+	return []string{"prd_snapshot.md", "delta_prd.md", "delta_from.txt", "parent_session.txt"}
+}
+
+// watch notes the protected files; the function that it returns tells which
+// have changed since.
+func (a *attempt) watch() (changed func() []string) {
+	look := func() map[string]fs.FileInfo {
+		out := map[string]fs.FileInfo{}
+		for _, name := range protected() {
+			if info, err := os.Lstat(filepath.Join(a.session, name)); err == nil {
+				out[name] = info
+			}
+		}
+		return out
+	}
+	before := look()
+	return func() (names []string) {
+		after := look()
+		for _, name := range protected() {
+			b, a := before[name], after[name]
+			if (b == nil) != (a == nil) || b != nil && (b.Size() != a.Size() || !b.ModTime().Equal(a.ModTime()) || !os.SameFile(b, a)) {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+}
