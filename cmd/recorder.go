@@ -67,11 +67,16 @@ func (r *recorder) attempt(ev engine.Event) {
 	res := ev.Result
 	commands := make([]session.CommandRecord, len(res.Commands))
 	for k, c := range res.Commands {
-		commands[k] = session.CommandRecord{Stage: c.Stage, Gate: c.Gate, Exit: c.Exit, Log: c.Log}
+		commands[k] = session.CommandRecord{Stage: c.Stage, Gate: c.Gate, Exit: c.Exit, Log: c.Log, Digest: c.Digest, Duration: c.Duration}
+		if s := c.Said; s != nil {
+			k := &commands[k]
+			k.Agent, k.AgentSession, k.TokensIn, k.TokensOut, k.CostUSD = s.Agent, s.Session, s.TokensIn, s.TokensOut, s.CostUSD
+		}
 	}
 	err := r.s.RecordAttempt(session.AttemptRecord{
 		ID: ev.ID, Attempt: ev.Attempt, Class: res.Class.String(), Exit: res.Exit, Reason: res.Reason,
 		Started: res.Started, Ended: res.Ended, Commands: commands, Log: res.Log, RunID: r.runID,
+		Skipped: res.Skipped, Credential: res.Credential, Until: res.Until, Head: session.HeadRecord(res.Head),
 	})
 	if err != nil {
 		r.log.Warn().Err(err).Str("id", ev.ID).Msg("cannot write artifacts/attempts.ndjson")

@@ -109,7 +109,8 @@ recovery file, 4 another run has the session, 5 stopped by a limit,
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
 	config.Register(root.PersistentFlags(), "config", "session", "log-level", "log-format")
-	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd(), a.completionCmd(), a.doctorCmd())
+	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd(), a.completionCmd(), a.doctorCmd(),
+		a.agentsCmd(), a.promptCmd(), a.checkpointsCmd(), a.showCmd(), a.verifyCmd())
 	root.SetHelpCommand(a.helpCmd())
 	return root
 }

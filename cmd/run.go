@@ -85,26 +85,48 @@ func (a *app) run(ctx context.Context, cfg *config.Config, log zerolog.Logger) e
 	return job.run(ctx)
 }
 
-// refuseNested keeps a subtask from running its own session once more.
-func (a *app) refuseNested(loc session.Location) error {
+// within tells whether this hacky was started by a subtask of a run of the
+// session, and by which.
+func (a *app) within(loc session.Location) (id string, ok bool, err error) {
 	running, _ := a.env.Lookup("HACKY_RUNNING")
 	outer, _ := a.env.Lookup("HACKY_SESSION")
 	if running == "" || outer == "" {
-		return nil
+		return "", false, nil
 	}
 	dir, err := filepath.Abs(loc.Dir)
 	if err != nil {
-		return err
+		return "", false, err
 	}
 	here, err := os.Stat(dir)
 	if err != nil {
-		return err
+		return "", false, err
 	}
 	if there, err := os.Stat(outer); err != nil || !os.SameFile(here, there) {
-		return nil //nolint:nilerr // a session that is gone is not this one
+		return "", false, nil //nolint:nilerr // a session that is gone is not this one
 	}
-	id, _ := a.env.Lookup("HACKY_TASK_ID")
+	id, _ = a.env.Lookup("HACKY_TASK_ID")
+	return id, true, nil
+}
+
+// refuseNested keeps a subtask from running its own session once more.
+func (a *app) refuseNested(loc session.Location) error {
+	id, ok, err := a.within(loc)
+	if err != nil || !ok {
+		return err
+	}
 	return &exitError{exitLocked, fmt.Errorf("this is subtask %s of a run of the session %s, which cannot be run within itself; name another with --session", id, loc.Dir)}
+}
+
+// refuseOwn keeps a subtask from awarding itself a status.
+func (a *app) refuseOwn(loc session.Location, changes []session.Change) error {
+	id, ok, err := a.within(loc)
+	if err != nil || !ok {
+		return err
+	}
+	if slices.ContainsFunc(changes, func(c session.Change) bool { return c.ID == id }) {
+		return fmt.Errorf("%s cannot be set by a command of its own attempt: its status follows from how the attempt ends", id)
+	}
+	return nil
 }
 
 func newRunID() string {
@@ -207,6 +229,9 @@ func (j *job) run(ctx context.Context) error {
 	if bad := damagedOne(recoveries); bad != nil { // refused before anything is written
 		return damaged(bad, j.loc, "")
 	}
+	if err := j.oneAtATime(); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	signals := j.listen(stop)
@@ -227,6 +252,22 @@ func (j *job) run(ctx context.Context) error {
 		}
 	}
 	return j.execute(ctx, s, signals)
+}
+
+// oneAtATime sees to it that a run that commits executes one subtask at a time:
+// of two, nobody could tell which changed what.
+func (j *job) oneAtATime() error {
+	if !j.cfg.Commit || j.cfg.Parallelism == 1 {
+		return nil
+	}
+	for _, e := range j.options {
+		if e.Name == "parallelism" && e.Source != config.FromDefault {
+			return fmt.Errorf("%s: %d subtasks at once cannot be committed apart; --commit needs --parallelism 1", j.origin("parallelism"), j.cfg.Parallelism)
+		}
+	}
+	j.cfg.Parallelism = 1
+	j.log.Info().Msg("running one subtask at a time, as --commit has to tell what each changed")
+	return nil
 }
 
 // recover replays what waits before the run begins.

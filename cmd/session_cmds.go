@@ -117,8 +117,10 @@ func (a *app) set(ctx context.Context, cfg *config.Config, log zerolog.Logger, i
 	var changes []session.Change
 	opts := a.flushOptions(cfg, log)
 	opts.Check = func(b *backlog.Backlog, _ []backlog.Status) error {
-		changes, err = changesTo(b, ids, to)
-		return err
+		if changes, err = changesTo(b, ids, to); err != nil {
+			return err
+		}
+		return a.refuseOwn(loc, changes)
 	}
 	s, err := session.Open(loc, opts)
 	if err != nil {

@@ -36,6 +36,7 @@ type attempt struct {
 	res      Result
 	announce func(stage string)
 
+	where         string // the directory of its logs in the subtask's
 	gateNames     []string
 	base          prompt.Data // what all stages' templates have in common
 	plan          []checkpoint.Step
@@ -43,12 +44,13 @@ type attempt struct {
 	state         checkpoint.State  // what the next checkpoint says
 	conversations map[string]string // by agent
 	said          *Said             // by the agent of the command that has just ended
-	repo          *git.Repo         // around dir; nil if there is none, or nobody wants to know
+	verifying     bool
+	repo          *git.Repo // around dir; nil if there is none, or nobody wants to know
 	snapshot      *git.Snapshot
 }
 
 func (r *Runner) newAttempt(i int32, n int) *attempt {
-	a := &attempt{Runner: r, i: i, n: n, item: &r.b.Items[i], spec: r.b.Effective(i), dir: r.dir, masker: r.masker,
+	a := &attempt{Runner: r, i: i, n: n, item: &r.b.Items[i], spec: r.b.Effective(i), dir: r.dir, masker: r.masker, where: "attempt-" + strconv.Itoa(n),
 		conversations: map[string]string{}}
 	if a.spec.Workdir != "" {
 		a.dir = r.workdir(a.spec)
@@ -87,18 +89,47 @@ func (r *Runner) newAttempt(i int32, n int) *attempt {
 func (r *Runner) Execute(ctx context.Context, i int32, n int, announce func(stage string)) Result {
 	a := r.newAttempt(i, n)
 	a.announce = announce
-	a.env = append(mergeEnv(r.env, a.spec.Env),
-		"HACKY_TASK_ID="+a.item.ID, "HACKY_TASK_TITLE="+strings.ReplaceAll(a.item.Title, "\x00", ""), "HACKY_ATTEMPT="+strconv.Itoa(n))
+	a.begin()
+	a.look(ctx)
+	a.run(ctx)
+	a.end()
+	a.compare(ctx)
+	a.res.Ended = time.Now()
+	return a.res
+}
+
+// Verify runs the gates of subtask i again, all that it has, up to the first
+// that does not hold. Nothing else is executed, and no checkpoint is made; logs
+// are in artifacts/<ID>/verify/.
+func (r *Runner) Verify(ctx context.Context, i int32) Result {
+	a := r.newAttempt(i, 0)
+	a.where, a.verifying = "verify", true
+	if err := a.root.RemoveAll(path.Join("artifacts", a.item.ID, a.where)); err != nil {
+		return Result{Class: Permanent, Exit: -1, Reason: "remove the logs of an earlier verification: " + err.Error()}
+	}
+	a.begin()
+	a.gatesFrom(ctx, 0)
+	a.end()
+	a.res.Ended = time.Now()
+	return a.res
+}
+
+// begin sets the clock and the environment of all commands.
+func (a *attempt) begin() {
+	a.env = append(mergeEnv(a.Runner.env, a.spec.Env),
+		"HACKY_TASK_ID="+a.item.ID, "HACKY_TASK_TITLE="+strings.ReplaceAll(a.item.Title, "\x00", ""), "HACKY_ATTEMPT="+strconv.Itoa(a.n))
 	a.res.Started = time.Now()
-	a.timeout = r.recipe.Timeout
+	a.timeout = a.recipe.Timeout
 	if a.spec.Timeout > 0 {
 		a.timeout = a.spec.Timeout
 	}
 	if a.timeout > 0 {
 		a.deadline = a.res.Started.Add(a.timeout)
 	}
-	a.look(ctx)
-	a.run(ctx)
+}
+
+// end ends what commands have left behind, and closes the logs.
+func (a *attempt) end() {
 	a.res.Leftover = a.left.end(a.grace)
 	a.lingered(a.left.groups)
 	for _, l := range a.logs {
@@ -106,9 +137,6 @@ func (r *Runner) Execute(ctx context.Context, i int32, n int, announce func(stag
 			a.res.LogError = err.Error()
 		}
 	}
-	a.compare(ctx)
-	a.res.Ended = time.Now()
-	return a.res
 }
 
 // run executes the stages, then the gates; a failed gate sends it back to the
@@ -305,7 +333,7 @@ func (a *attempt) execution(stage string, run backlog.Command, timeout time.Dura
 // file is a name in the attempt's directory, relative to the session's. The
 // id has been checked: letters, digits and dots in the shape of an id.
 func (a *attempt) file(name string) string {
-	return path.Join("artifacts", a.item.ID, "attempt-"+strconv.Itoa(a.n), name)
+	return path.Join("artifacts", a.item.ID, a.where, name)
 }
 
 func (a *attempt) exec(ctx context.Context, x *execution) ended {

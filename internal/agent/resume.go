@@ -17,6 +17,9 @@ import (
 // keeps reports whether the attempt makes checkpoints: not where one command is
 // all there is.
 func (a *attempt) keeps() bool {
+	if a.verifying {
+		return false
+	}
 	return len(a.stages) > 0 && (len(a.stages)+len(a.gates) > 1 || a.stages[0].Agent != nil) || len(a.stages) == 0 && len(a.gates) > 0
 }
 

@@ -31,6 +31,18 @@ type AttemptRecord struct {
 	Commands []CommandRecord
 	Log      string // relative to the session directory
 	RunID    string
+
+	Skipped    int       // stages and gates that had passed in an earlier attempt
+	Credential string    // class quota: whose
+	Until      time.Time // class quota: when it may serve again; zero if that is not known
+	Head       HeadRecord
+}
+
+// HeadRecord is what an attempt did to the repository around it.
+type HeadRecord struct {
+	Before, After                           string // commits; "" where nobody looked
+	Files, Insertions, Deletions, Untracked int
+	Commit                                  string // what hacky committed
 }
 
 // CommandRecord is the part of one command in an attempt.
@@ -39,6 +51,14 @@ type CommandRecord struct {
 	Gate  int // level; 0: a stage
 	Exit  int
 	Log   string
+
+	Digest       string // hex SHA-256 of what it printed, as the log has it
+	Duration     time.Duration
+	Agent        string // the rest only of an agent
+	AgentSession string
+	TokensIn     int64
+	TokensOut    int64
+	CostUSD      float64
 }
 
 // attemptLog appends to artifacts/attempts.ndjson. The file is evidence, not
@@ -87,9 +107,58 @@ func (l *attemptLog) encode(r AttemptRecord) {
 		if c.Gate > 0 {
 			d = d.Int("gate", c.Gate)
 		}
-		commands = commands.Dict(optional(d.Int("exit", c.Exit), "log", c.Log))
+		d = optional(optional(d.Int("exit", c.Exit).Int64("durationMs", c.Duration.Milliseconds()), "log", c.Log), "sha256", c.Digest)
+		if c.Agent != "" {
+			d = optional(d.Str("agent", c.Agent), "session", c.AgentSession).Int64("tokensIn", c.TokensIn).Int64("tokensOut", c.TokensOut).Float64("costUsd", c.CostUSD)
+		}
+		commands = commands.Dict(d)
 	}
-	optional(optional(e.Array("commands", commands), "log", r.Log), "runId", r.RunID).Send()
+	e = optional(optional(e.Array("commands", commands), "log", r.Log), "runId", r.RunID)
+	if r.Skipped > 0 {
+		e = e.Int("skipped", r.Skipped)
+	}
+	if e = optional(e, "credential", r.Credential); !r.Until.IsZero() {
+		e = e.Str("until", r.Until.UTC().Format(time.RFC3339))
+	}
+	if h := r.Head; h != (HeadRecord{}) {
+		e = e.Dict("git", optional(e.CreateDict().Str("before", h.Before).Str("after", h.After).
+			Int("files", h.Files).Int("insertions", h.Insertions).Int("deletions", h.Deletions).Int("untracked", h.Untracked), "commit", h.Commit))
+	}
+	e.Send()
+}
+
+// Evidence are the lines of artifacts/attempts.ndjson about one subtask, oldest
+// first, as they stand there; the last most of them.
+func Evidence(l Location, id string, most int) ([]json.RawMessage, error) {
+	f, err := os.OpenFile(attemptsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read attempts: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	var out []json.RawMessage
+	mark := []byte(strconv.Quote(id))
+	lines := bufio.NewReaderSize(f, 1<<16)
+	for {
+		line, err := readLine(lines)
+		var r struct {
+			ID string `json:"id"`
+		}
+		if bytes.Contains(line, mark) && json.Unmarshal(line, &r) == nil && r.ID == id {
+			out = append(out, json.RawMessage(bytes.TrimSpace(bytes.Clone(line))))
+			if len(out) > most {
+				out = out[1:]
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return out, fmt.Errorf("read attempts: %w", err)
+		}
+	}
 }
 
 func attemptsPath(dir string) string { return filepath.Join(dir, "artifacts", "attempts.ndjson") }

@@ -46,7 +46,7 @@ func TestAttempts(t *testing.T) {
 	closeSession(t, s)
 	wantAttempts(t, l, map[string]int{sub(1): 3, sub(2): 1})
 	first, _, _ := strings.Cut(get(t, attemptsPath(l.Dir)), "\n")
-	want := `{"id":"P1.M1.T1.S1","attempt":1,"class":"permanent","exit":3,"reason":"exit status 3","started":"1970-01-01T00:00:01Z","ended":"1970-01-01T00:00:02Z","commands":[{"stage":"run","exit":3},{"stage":"lint","gate":2,"exit":0,"log":"lint.log"}],"log":"artifacts/x.log","runId":"r"}`
+	want := `{"id":"P1.M1.T1.S1","attempt":1,"class":"permanent","exit":3,"reason":"exit status 3","started":"1970-01-01T00:00:01Z","ended":"1970-01-01T00:00:02Z","commands":[{"stage":"run","exit":3,"durationMs":0},{"stage":"lint","gate":2,"exit":0,"durationMs":0,"log":"lint.log"}],"log":"artifacts/x.log","runId":"r"}`
 	if first != want {
 		t.Errorf("line\n%s, want\n%s", first, want)
 	}

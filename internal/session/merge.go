@@ -27,6 +27,8 @@ func (s *Session) mergeFile() error {
 // they changed the status of an item that this session changed too:
 //
 //   - the same status: there is nothing to decide;
+//   - this run executes the item just now: ours stays, whatever they say, as
+//     an agent must not award itself a status; a hacky set is believed;
 //   - theirs is Complete: it stays;
 //   - theirs is one that the file had before, under our eyes: their program
 //     had read the file earlier and saved an old status with it. Ours stays,
@@ -59,7 +61,7 @@ func (s *Session) merge(f foreign) error {
 		if meant {
 			seen = 0
 		}
-		s.decide(it, seen, f.info)
+		s.decide(it, seen, s.opts.Run && !meant && old.now[was].Running(), f.info)
 	}
 	for id, u := range s.batch {
 		if _, ok := b.Lookup(id); !ok {
@@ -75,8 +77,9 @@ func (s *Session) merge(f foreign) error {
 	return nil
 }
 
-// decide settles one item whose status another program changed. s.mu is held.
-func (s *Session) decide(it *backlog.Item, seen uint8, info fs.FileInfo) {
+// decide settles one item whose status another program changed. running tells
+// that this run executes it just now. s.mu is held.
+func (s *Session) decide(it *backlog.Item, seen uint8, running bool, info fs.FileInfo) {
 	theirs := it.Status
 	ours, pending := s.batch[it.ID]
 	if !pending {
@@ -93,6 +96,8 @@ func (s *Session) decide(it *backlog.Item, seen uint8, info fs.FileInfo) {
 		delete(s.batch, it.ID)
 		s.written[it.ID] = ours // an old file saved over this one will not undo it
 		return
+	case running:
+		keepOurs, why = true, "it is being executed, and its status follows from how that ends, not from what a program writes"
 	case theirs == backlog.Complete:
 		why = "a Complete of another program is never turned back"
 	case seen&(1<<theirs) != 0:

@@ -1,0 +1,230 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/ui"
+)
+
+// shownAttempts bounds the evidence that show prints.
+const shownAttempts = 20
+
+func (a *app) showCmd() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show everything about an item",
+		Long: `Show an item of the backlog: its status, what is above it, what it waits for and
+what waits for it; of a subtask also its attempts, as artifacts/attempts.ndjson
+has them, the last 20: class, stages and gates, tokens, what changed in git.
+
+Exit codes: 0, 2 there is no such item.`,
+		Example: `  hacky show P1.M1.T1.S1
+  hacky show P1.M1.T1.S1 -o json`,
+		Args: exactArgs("ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, _, err := a.load(c)
+			if err != nil {
+				return err
+			}
+			if err := checkOutput(output, "table", "json", "yaml"); err != nil {
+				return err
+			}
+			return a.show(cfg, args[0], output)
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "table", "output: table, json, yaml")
+	return c
+}
+
+// shown is the document of `show -o json`.
+type shown struct {
+	ID           string        `json:"id" yaml:"id"`
+	Type         string        `json:"type" yaml:"type"`
+	Title        string        `json:"title" yaml:"title"`
+	Status       string        `json:"status" yaml:"status"`
+	Description  string        `json:"description,omitempty" yaml:"description,omitempty"`
+	Context      string        `json:"contextScope,omitempty" yaml:"contextScope,omitempty"`
+	Run          string        `json:"run,omitempty" yaml:"run,omitempty"`
+	Parents      []shownItem   `json:"parents" yaml:"parents"`
+	Dependencies []shownItem   `json:"dependencies" yaml:"dependencies"`
+	Dependents   []shownItem   `json:"dependents" yaml:"dependents"`
+	Attempts     []shownRecord `json:"attempts" yaml:"attempts"`
+}
+
+type shownItem struct {
+	ID     string `json:"id" yaml:"id"`
+	Title  string `json:"title" yaml:"title"`
+	Status string `json:"status" yaml:"status"`
+}
+
+// shownRecord is a line of artifacts/attempts.ndjson, whose keys it keeps.
+type shownRecord struct {
+	Attempt    int            `json:"attempt" yaml:"attempt"`
+	Class      string         `json:"class" yaml:"class"`
+	Exit       int            `json:"exit" yaml:"exit"`
+	Reason     string         `json:"reason,omitempty" yaml:"reason,omitempty"`
+	Started    time.Time      `json:"started" yaml:"started"`
+	Ended      time.Time      `json:"ended" yaml:"ended"`
+	Commands   []shownCommand `json:"commands" yaml:"commands"`
+	Log        string         `json:"log,omitempty" yaml:"log,omitempty"`
+	RunID      string         `json:"runId,omitempty" yaml:"runId,omitempty"`
+	Skipped    int            `json:"skipped,omitempty" yaml:"skipped,omitempty"`
+	Credential string         `json:"credential,omitempty" yaml:"credential,omitempty"`
+	Until      *time.Time     `json:"until,omitempty" yaml:"until,omitempty"`
+	Git        *shownGit      `json:"git,omitempty" yaml:"git,omitempty"`
+}
+
+type shownCommand struct {
+	Stage      string  `json:"stage" yaml:"stage"`
+	Gate       int     `json:"gate,omitempty" yaml:"gate,omitempty"`
+	Exit       int     `json:"exit" yaml:"exit"`
+	DurationMs int64   `json:"durationMs" yaml:"durationMs"`
+	Log        string  `json:"log,omitempty" yaml:"log,omitempty"`
+	SHA256     string  `json:"sha256,omitempty" yaml:"sha256,omitempty"`
+	Agent      string  `json:"agent,omitempty" yaml:"agent,omitempty"`
+	Session    string  `json:"session,omitempty" yaml:"session,omitempty"`
+	TokensIn   int64   `json:"tokensIn,omitempty" yaml:"tokensIn,omitempty"`
+	TokensOut  int64   `json:"tokensOut,omitempty" yaml:"tokensOut,omitempty"`
+	CostUSD    float64 `json:"costUsd,omitempty" yaml:"costUsd,omitempty"`
+}
+
+type shownGit struct {
+	Before     string `json:"before" yaml:"before"`
+	After      string `json:"after" yaml:"after"`
+	Files      int    `json:"files" yaml:"files"`
+	Insertions int    `json:"insertions" yaml:"insertions"`
+	Deletions  int    `json:"deletions" yaml:"deletions"`
+	Untracked  int    `json:"untracked" yaml:"untracked"`
+	Commit     string `json:"commit,omitempty" yaml:"commit,omitempty"`
+}
+
+func (a *app) show(cfg *config.Config, id, output string) error {
+	loc, err := a.locate(cfg)
+	if err != nil {
+		return err
+	}
+	b, statuses, err := session.View(loc)
+	if err != nil {
+		return err
+	}
+	i, ok := b.Lookup(id)
+	if !ok {
+		_, err := subtask(b, id) // says which is near
+		return err
+	}
+	it := &b.Items[i]
+	s := shown{ID: it.ID, Type: it.Kind.String(), Title: it.Title, Status: statuses[i].String(),
+		Parents: []shownItem{}, Dependencies: []shownItem{}, Dependents: []shownItem{}, Attempts: []shownRecord{}}
+	s.Description, _ = b.Field(i, "description")
+	s.Context, _ = b.Field(i, "context_scope")
+	if run := b.Spec(i).Run; !run.IsZero() {
+		s.Run = run.String()
+	}
+	item := func(k int32) shownItem {
+		return shownItem{b.Items[k].ID, b.Items[k].Title, statuses[k].String()}
+	}
+	for p := it.Parent; p >= 0; p = b.Items[p].Parent {
+		s.Parents = append([]shownItem{item(p)}, s.Parents...)
+	}
+	for _, d := range b.Dependencies(i) {
+		s.Dependencies = append(s.Dependencies, item(d))
+	}
+	for _, d := range b.Dependents(i) {
+		s.Dependents = append(s.Dependents, item(d))
+	}
+	if it.Kind == backlog.Subtask {
+		lines, err := session.Evidence(loc, id, shownAttempts)
+		if err != nil {
+			return err
+		}
+		for _, line := range lines {
+			var r shownRecord
+			if json.Unmarshal(line, &r) == nil {
+				s.Attempts = append(s.Attempts, r)
+			}
+		}
+	}
+	if output != "table" {
+		return document(a.stdout, output, s)
+	}
+	return s.print(a.stdout, loc.Dir)
+}
+
+func (s shown) print(w io.Writer, dir string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s\n%s, %s\n", s.ID, ui.Clean(s.Title), s.Type, s.Status)
+	paragraph := func(title, text string) {
+		if text = strings.TrimSpace(text); text != "" {
+			fmt.Fprintf(&b, "\n%s\n", title)
+			for line := range strings.Lines(text) {
+				fmt.Fprintf(&b, "  %s\n", ui.Clean(strings.TrimRight(line, "\r\n")))
+			}
+		}
+	}
+	items := func(title string, list []shownItem) {
+		if len(list) > 0 {
+			fmt.Fprintf(&b, "\n%s\n", title)
+		}
+		for _, x := range list {
+			fmt.Fprintf(&b, "  %-12s  %s  %s\n", x.Status, x.ID, ui.Clean(x.Title))
+		}
+	}
+	items("part of", s.Parents)
+	paragraph("description", s.Description)
+	paragraph("context", s.Context)
+	paragraph("runs", s.Run)
+	items("waits for", s.Dependencies)
+	items("is waited for by", s.Dependents)
+	if len(s.Attempts) > 0 {
+		b.WriteString("\nattempts\n")
+	}
+	for _, r := range s.Attempts {
+		r.print(&b, dir)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r shownRecord) print(b *strings.Builder, dir string) {
+	fmt.Fprintf(b, "  #%d  %s  %s", r.Attempt, r.Started.Local().Format(time.DateTime), r.Class)
+	if r.Reason != "" {
+		fmt.Fprintf(b, ": %s", ui.Clean(r.Reason))
+	}
+	fmt.Fprintf(b, " (%s)\n", ui.Duration(r.Ended.Sub(r.Started)))
+	if r.Skipped > 0 {
+		fmt.Fprintf(b, "      %s had passed before\n", count(r.Skipped, "stage or gate"))
+	}
+	for _, c := range r.Commands {
+		fmt.Fprintf(b, "      %-12s  exit %d  %s", c.Stage, c.Exit, ui.Duration(time.Duration(c.DurationMs)*time.Millisecond))
+		if c.Agent != "" {
+			fmt.Fprintf(b, "  %s", c.Agent)
+			if c.TokensIn+c.TokensOut > 0 {
+				fmt.Fprintf(b, ", %d tokens in, %d out", c.TokensIn, c.TokensOut)
+			}
+			if c.CostUSD > 0 {
+				fmt.Fprintf(b, ", %.2f USD", c.CostUSD)
+			}
+		}
+		if c.Log != "" {
+			fmt.Fprintf(b, "  %s/%s", dir, c.Log)
+		}
+		b.WriteByte('\n')
+	}
+	if g := r.Git; g != nil && g.Before != "" {
+		fmt.Fprintf(b, "      git           %.10s to %.10s, %s changed, +%d -%d", g.Before, g.After, count(g.Files, "file"), g.Insertions, g.Deletions)
+		if g.Commit != "" {
+			fmt.Fprintf(b, ", committed as %.10s", g.Commit)
+		}
+		b.WriteByte('\n')
+	}
+}
