@@ -17,11 +17,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hacky-run/hacky/cmd"
+	"github.com/hacky-run/hacky/internal/agent/fakeagent"
 )
 
 // TestMain lets the test binary be hacky itself, for the scripts, and removes
 // the real binary that other tests built.
 func TestMain(m *testing.M) {
+	fakeagent.RunIfCalled()
 	testscript.Main(cleaning{m}, map[string]func(){
 		"hacky": func() { os.Exit(cmd.Main(os.Args[1:])) },
 	})

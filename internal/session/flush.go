@@ -235,6 +235,19 @@ func (s *Session) Refresh() {
 		return
 	}
 	defer s.flushing.Unlock()
+	s.look()
+}
+
+// RefreshFully is Refresh that waits for a flush that is under way: for before
+// an attempt's end is noted, so that what was saved during the attempt is known
+// as that.
+func (s *Session) RefreshFully() {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
+	s.look()
+}
+
+func (s *Session) look() {
 	info, err := s.fs.Stat(s.path)
 	if err == nil && fsutil.IdentityOf(info) == s.doc.identity {
 		return
