@@ -72,7 +72,7 @@ type agentCall struct {
 	Prompt string
 }
 
-func itoa(n int) string { return string(rune('0'+n/10%10))[:min(1, n/10)] + string(rune('0'+n%10)) }
+func itoa(n int) string { return string(rune('0' + n/10%10))[:min(1, n/10)] + string(rune('0'+n%10)) }
 
 // staged are n subtasks without a command of their own.
 func staged(n int) string {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/supervise"
 )
 
 // app is what commands have in common: where they print, and their environment.
@@ -30,6 +31,9 @@ type app struct {
 
 // Main runs hacky with these arguments and returns the exit code.
 func Main(args []string) int {
+	if len(args) > 0 && args[0] == supervise.Arg { // before anything is set up
+		return supervise.Main(args[1:])
+	}
 	a := &app{stdout: os.Stdout, stderr: os.Stderr, env: config.ProcessEnv()}
 	root := a.root()
 	root.SetArgs(args)

@@ -22,6 +22,7 @@ import (
 	"github.com/hacky-run/hacky/internal/retry"
 	"github.com/hacky-run/hacky/internal/schedule"
 	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/supervise"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
@@ -332,8 +333,15 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 		Attempts:  func(id string) int { return attempts[id] },
 		QuotaWait: j.cfg.QuotaWait, Held: j.held(), Credentials: j.runner.Credentials,
 	})
-	signals.attach(e, j.runner, s)
+	supervisor := j.supervise()
+	signals.attach(e, j.runner, s, supervisor)
 	out := e.Run(ctx)
+	if n := j.runner.Finish(); n > 0 {
+		j.log.Info().Int("processes", n).Msg("ended what subtasks had left running")
+	}
+	if err := supervisor.Close(); err != nil {
+		j.log.Debug().Err(err).Msg("the supervisor would not have known everything")
+	}
 
 	err = s.Close(context.WithoutCancel(ctx))
 	final := statusesOf(j.b, s)
@@ -378,6 +386,20 @@ func (j *job) held() []engine.Hold {
 		out = append(out, engine.Hold{Credential: h.Credential, Until: h.Until})
 	}
 	return out
+}
+
+// supervise sees to it that no process outlives the run, even if hacky is
+// killed. A run without that is better than none.
+func (j *job) supervise() *supervise.Supervisor {
+	const without = "if hacky is killed now, what it started lives on"
+	s, err := supervise.Start(j.runID, func(err error) { j.log.Warn().Err(err).Msg(without) })
+	if err != nil {
+		j.log.Warn().Err(err).Msg(without)
+	}
+	if err := j.runner.Adopt(s); err != nil {
+		j.log.Warn().Err(err).Msg("what subtasks leave running in the background may outlive them")
+	}
+	return s
 }
 
 // statusesOf are the session's statuses by the item numbers of b, which may be

@@ -13,6 +13,7 @@ import (
 	"github.com/hacky-run/hacky/internal/agent"
 	"github.com/hacky-run/hacky/internal/engine/local"
 	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/supervise"
 )
 
 // signals turns Ctrl+C and its relatives into steps: drain, stop, exit.
@@ -29,6 +30,8 @@ type signals struct {
 	engine *local.Engine
 	runner *agent.Runner
 	s      *session.Session
+
+	supervisor *supervise.Supervisor
 }
 
 // listen begins to handle signals. SIGPIPE is taken too: a reader of our
@@ -60,10 +63,10 @@ func (s *signals) end() {
 }
 
 // attach says what the signals act on.
-func (s *signals) attach(e *local.Engine, r *agent.Runner, ses *session.Session) {
+func (s *signals) attach(e *local.Engine, r *agent.Runner, ses *session.Session, sup *supervise.Supervisor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.engine, s.runner, s.s = e, r, ses
+	s.engine, s.runner, s.s, s.supervisor = e, r, ses, sup
 	if s.reason != nil {
 		e.Drain(s.reason)
 	}
@@ -121,6 +124,7 @@ const exitPatience = time.Second
 // exit leaves at once: no process stays behind. The journal has everything;
 // what is in the batch gets one short chance all the same.
 func (s *signals) exit() {
+	s.supervisor.Kill() // what hides from Kill, as soon as we are gone
 	if s.runner != nil {
 		s.runner.Kill()
 	}

@@ -132,6 +132,8 @@ func (a *attempt) begin() {
 func (a *attempt) end() {
 	a.res.Leftover = a.left.end(a.grace)
 	a.lingered(a.left.groups)
+	a.res.Leftover += a.endOrphans(a.item.ID)
+	a.left.finish()
 	for _, l := range a.logs {
 		if err := l.close(); err != nil {
 			a.res.LogError = err.Error()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hacky-run/hacky/internal/agent/profile"
+	"github.com/hacky-run/hacky/internal/supervise"
 )
 
 // Grace is how long a process may take from SIGTERM to its end.
@@ -56,6 +57,7 @@ func (e ended) neverRan() bool { return strings.HasPrefix(e.reason, startFailed)
 // been waited for, its number may be somebody else's.
 type killer struct {
 	group int
+	slot  supervise.Slot
 	grace time.Duration // from SIGTERM to SIGKILL
 
 	mu     sync.Mutex
@@ -165,7 +167,6 @@ func (a *attempt) wait(ctx context.Context, x *execution) ended {
 		return startError(x.argv[0], err)
 	}
 	pid := k.group
-	defer a.leave(k)
 	stop := context.AfterFunc(ctx, func() { k.kill(errInterrupted) })
 	if x.timeout > 0 {
 		k.after(x.timeout, fmt.Errorf("timed out after %v", x.timeout))
@@ -183,10 +184,11 @@ func (a *attempt) wait(ctx context.Context, x *execution) ended {
 	status, err := follow(pid, pidfd, out)
 	why := k.left()
 	stop()
-	if groupAlive(pid) {
+	lingers := groupAlive(pid)
+	if lingers {
 		a.left.groups = append(a.left.groups, pid)
-		a.linger(pid)
 	}
+	a.leave(k, lingers)
 	if out.open() {
 		a.left.outputs = append(a.left.outputs, out)
 	}
@@ -327,7 +329,7 @@ func startError(name string, err error) ended {
 	return ended{class: Permanent, exit: 126, reason: fmt.Sprintf(startFailed+"%s: %s", name, strings.TrimPrefix(err.Error(), "fork/exec "))}
 }
 
-// end ends what is left of an attempt and returns how many groups that were.
+// end ends the groups that are left of an attempt and returns how many groups that were.
 func (l *leftovers) end(grace time.Duration) int {
 	var alive []int
 	for _, id := range l.groups {
@@ -343,10 +345,14 @@ func (l *leftovers) end(grace time.Duration) int {
 		}
 		awaitGone(rest, drain)
 	}
+	return len(alive)
+}
+
+// finish takes what is still printed, when whoever could has been ended.
+func (l *leftovers) finish() {
 	for _, o := range l.outputs {
 		o.finish()
 	}
-	return len(alive)
 }
 
 // awaitGone waits for groups that were told to end, and returns those that

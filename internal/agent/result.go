@@ -51,7 +51,7 @@ type Result struct {
 	Ended      time.Time
 	Credential string    // Quota: whose
 	Until      time.Time // Quota: when it may serve again; zero if that is not known
-	Leftover   int       // process groups that had to be ended after their command
+	Leftover   int       // process groups, and processes without, that had to be ended after their command
 	LogError   string    // why output could not be kept, if so
 }
 

@@ -17,12 +17,14 @@ import (
 	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/git"
 	"github.com/hacky-run/hacky/internal/secret"
+	"github.com/hacky-run/hacky/internal/supervise"
 )
 
 // Runner executes attempts. It may be used by many goroutines at once.
 type Runner struct {
 	b       *backlog.Backlog
 	recipe  Recipe
+	runID   string
 	root    *os.Root
 	session string // absolute
 	dir     string // where relative workdirs begin, absolute
@@ -41,11 +43,14 @@ type Runner struct {
 	starting sync.RWMutex // held for reading from the start of a process until it is entered
 	buffers  sync.Pool
 	mu       sync.Mutex
-	programs map[[2]string]string // PATH and name -> file
-	active   map[*killer]bool
-	repos    map[string]*git.Repo // by directory; nil: there is none
-	lingers  map[int]bool         // groups that outlived their command, until their attempt ends
+	programs map[[2]string]string   // PATH and name -> file
+	repos    map[string]*git.Repo   // by directory; nil: there is none
+	active   map[int]*killer        // by the group, which is the leader's number
+	lingers  map[int]supervise.Slot // groups that outlived their command, until their attempt ends
 	killed   bool
+
+	supervisor *supervise.Supervisor // nil for none
+	orphans    *orphans              // nil unless Adopt was called, and where there is no such thing
 }
 
 // RunStage is the name of the stage that a subtask's own "run" makes.
@@ -56,8 +61,8 @@ const RunStage = "run"
 // they run. The error says which template is wrong, and in which line.
 func NewRunner(b *backlog.Backlog, recipe Recipe, tasks, dir, runID string, environ []string) (*Runner, error) {
 	session := filepath.Dir(tasks)
-	r := &Runner{b: b, grace: Grace, recipe: recipe, session: session, backlogName: filepath.Base(tasks), dir: dir, fs: fsutil.OS(),
-		programs: map[[2]string]string{}, active: map[*killer]bool{}, lingers: map[int]bool{}, repos: map[string]*git.Repo{}}
+	r := &Runner{b: b, runID: runID, grace: Grace, recipe: recipe, session: session, backlogName: filepath.Base(tasks), dir: dir, fs: fsutil.OS(),
+		programs: map[[2]string]string{}, active: map[int]*killer{}, lingers: map[int]supervise.Slot{}, repos: map[string]*git.Repo{}}
 	var err error
 	if r.stages, r.fix, err = recipe.parse(); err != nil {
 		return nil, err
@@ -89,18 +94,26 @@ func NewRunner(b *backlog.Backlog, recipe Recipe, tasks, dir, runID string, envi
 	return r, nil
 }
 
-// Close releases what NewRunner opened.
-func (r *Runner) Close() error { return errors.Join(r.root.Close(), r.null.Close()) }
+// Close releases what NewRunner opened, and ends what Finish would end.
+func (r *Runner) Close() error {
+	r.Finish()
+	return errors.Join(r.disown(), r.root.Close(), r.null.Close())
+}
 
 // Kill ends everything at once, with SIGKILL, and lets nothing start any more:
 // for a user who does not want to wait. What it ends is Interrupted.
 func (r *Runner) Kill() {
 	r.starting.Lock() // what is just being started is entered first, and ended
 	defer r.starting.Unlock()
+	r.killAll()
+	r.killOrphans()
+}
+
+func (r *Runner) killAll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.killed = true
-	for k := range r.active {
+	for _, k := range r.active {
 		k.now()
 	}
 	for group := range r.lingers {
@@ -121,21 +134,30 @@ func (r *Runner) isKilled() bool {
 }
 
 func (r *Runner) enter(k *killer) {
+	k.slot = r.supervisor.Began(k.group)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.active[k] = true
+	r.active[k.group] = k
 	if r.killed { // while it was started
 		k.now()
 	}
 }
 
-// linger notes a group that outlived its command.
-func (r *Runner) linger(group int) {
+// leave says that a command has been waited for. What outlived it in its group
+// lingers.
+func (r *Runner) leave(k *killer, lingers bool) {
+	if !lingers {
+		r.supervisor.Ended(k.slot)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lingers[group] = true
+	delete(r.active, k.group)
+	if !lingers {
+		return
+	}
+	r.lingers[k.group] = k.slot
 	if r.killed {
-		killGroup(group)
+		killGroup(k.group)
 	}
 }
 
@@ -147,14 +169,9 @@ func (r *Runner) lingered(groups []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, group := range groups {
+		r.supervisor.Ended(r.lingers[group])
 		delete(r.lingers, group)
 	}
-}
-
-func (r *Runner) leave(k *killer) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.active, k)
 }
 
 // Check says what would keep a subtask from being executed at all.

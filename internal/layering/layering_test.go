@@ -15,7 +15,7 @@ const module = "github.com/hacky-run/hacky"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":    {"cmd"},
-		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest"},
+		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest", "internal/supervise"},
 
 		"internal/config":       {"internal/backlog", "internal/nearest"},                                       // the types of commands and gates
 		"internal/config/gen":   {"internal/config"},                                                            // writes the sample and the table
@@ -30,13 +30,14 @@ func arrows() map[string][]string {
 
 		"internal/schedule": {"internal/backlog"},
 		// commands; how agents are called, read and judged; what they are told; how far they got; what must not be shown; what they changed
-		"internal/agent":           {"internal/backlog", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/fsutil"},
-		"internal/agent/profile":   {"internal/nearest"}, // the name nearest to a mistyped one
-		"internal/agent/fakeagent": nil,                  // agents that are none, for tests
+		"internal/agent":           {"internal/backlog", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/fsutil", "internal/supervise", "internal/proc"}, // what it starts is noted; orphans are looked up
+		"internal/agent/profile":   {"internal/nearest"},                                                                                                                                                                        // the name nearest to a mistyped one
+		"internal/agent/fakeagent": nil,                                                                                                                                                                                         // agents that are none, for tests
 		"internal/checkpoint":      {"internal/fsutil"},
+		"internal/supervise":       {"internal/proc"},
 		"internal/fsutil/faultfs":  {"internal/fsutil"}, // a disk that fails, for tests
 
-		"configs": nil, "internal/agent/prompt": nil, "internal/nearest": nil, "internal/secret": nil, "internal/git": nil, "internal/backlog": nil, "internal/fsutil": nil, "internal/retry": nil, "internal/layering": nil,
+		"configs": nil, "internal/agent/prompt": nil, "internal/nearest": nil, "internal/secret": nil, "internal/git": nil, "internal/proc": nil, "internal/backlog": nil, "internal/fsutil": nil, "internal/retry": nil, "internal/layering": nil,
 
 		"bench": {"bench/gen"}, "bench/gen": nil, "bench/bareloop": nil, "bench/nothing": nil,
 	}
