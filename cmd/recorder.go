@@ -52,6 +52,15 @@ func (r *recorder) Record(ev engine.Event, acked func(error)) {
 		r.progress.Event(ev)
 		return
 	}
+	if now, ok := r.s.Status(ev.ID); ok && now.Satisfied() && !ev.Status.Satisfied() {
+		// Somebody else has completed it meanwhile, and that is not turned back.
+		r.log.Warn().Str("id", ev.ID).Stringer("ours", ev.Status).Stringer("theirs", now).Msg("another program has completed this while it was executed; theirs is kept")
+		r.progress.Event(ev)
+		if acked != nil {
+			acked(nil)
+		}
+		return
+	}
 	if acked == nil { // nobody waits, and losing it costs nothing: no journal
 		r.progress.Event(ev)
 		if err := r.s.Apply(nil, session.Change{ID: ev.ID, To: ev.Status}); err != nil {

@@ -82,7 +82,11 @@ func (r *Repo) run(ctx context.Context, c call) error {
 	if c.stdin != nil {
 		cmd.Stdin = bytes.NewReader(c.stdin)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	// A group of its own, to be ended whole, but not a session: a run takes
+	// children in other sessions for what its commands have left behind, ends
+	// them, and takes their exit status. What asks on the terminal all the same
+	// is stopped by it, and ended with the context.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var late *time.Timer
 	cmd.Cancel = func() error {
 		group := -cmd.Process.Pid
