@@ -19,6 +19,10 @@ type Policy struct {
 	Retries int           // after the first attempt; 0 turns retrying off
 	Base    time.Duration // delay before the first retry
 	Max     time.Duration // upper bound of a delay, before jitter
+
+	// Random, if not nil, is asked for the jitter instead of math/rand: a
+	// number in [0, 1). A simulation that is to be repeated needs that.
+	Random func() float64
 }
 
 // jitter is the largest part of a delay that is added to it at random, so that
@@ -48,6 +52,10 @@ type Attempt struct {
 // one's error; when ctx ends during a wait, that error and ctx's cause. A ctx
 // that has ended already means no attempt at all.
 func Do(ctx context.Context, p Policy, transient func(error) bool, onRetry func(Attempt), op func() error) (attempts int, err error) {
+	random := p.Random
+	if random == nil {
+		random = rand.Float64
+	}
 	var last error
 	err = retrygo.Do(
 		func() error {
@@ -62,7 +70,7 @@ func Do(ctx context.Context, p Policy, transient func(error) bool, onRetry func(
 		// retry-go asks for a delay exactly when it is going to wait; its
 		// OnRetry would also be called after the last failure.
 		retrygo.DelayType(func(n uint, err error, _ *retrygo.Config) time.Duration {
-			d := p.Delay(int(n), rand.Float64())
+			d := p.Delay(int(n), random())
 			onRetry(Attempt{N: int(n), Delay: d, Err: err})
 			return d
 		}),

@@ -68,7 +68,7 @@ type Session struct {
 	journal    *journal.Journal // of a run, else nil
 	replayed   []Update         // what Open found in a dead run's journal
 	base       journal.Base     // digest of tasks.json as the journal was last told; guarded by flushing
-	flushing   sync.Mutex       // one flush at a time
+	flushing   turn             // one flush at a time
 	holding    sync.Mutex       // one write of the holds at a time
 	hackys     string           // identity of the tasks.json that some hacky wrote last; guarded by flushing
 	derive     bool             // all parents are to be derived; guarded by flushing
@@ -89,6 +89,23 @@ type Session struct {
 	kick    chan struct{}
 	closing chan struct{}
 	loops   sync.WaitGroup
+}
+
+// turn is a mutex that may be held for long: over fsyncs and the waits between
+// attempts. Unlike with a sync.Mutex, a simulation (testing/synctest) sees that
+// whoever waits for it waits.
+type turn chan struct{}
+
+func (t turn) Lock()   { t <- struct{}{} }
+func (t turn) Unlock() { <-t }
+
+func (t turn) TryLock() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
 // document is tasks.json as this session last read or wrote it.
@@ -131,7 +148,7 @@ func (e *LockedError) Error() string {
 func Open(l Location, opts Options) (*Session, error) {
 	s := &Session{loc: l, opts: opts, fs: opts.FS, log: opts.Log,
 		batch: map[string]Update{}, written: map[string]Update{},
-		kick: make(chan struct{}, 1), closing: make(chan struct{}),
+		flushing: make(turn, 1), kick: make(chan struct{}, 1), closing: make(chan struct{}),
 		releaseRun: func() error { return nil }}
 	if s.fs == nil {
 		s.fs = fsutil.OS()
