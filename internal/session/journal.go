@@ -333,8 +333,9 @@ func (s *Session) replay(contents *journal.Contents) []replayedUpdate {
 func (s *Session) fill(updates []replayedUpdate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.batch = make(map[string]Update, len(updates))
+	s.batch, s.recorded = make(map[string]Update, len(updates)), make(map[string]bool, len(updates))
 	for _, u := range updates {
+		s.recorded[u.ID] = true
 		s.batch[u.ID] = u.Update
 		s.doc.now[u.item] = u.To
 	}
@@ -397,9 +398,12 @@ func (s *Session) record(acked func(error), urgent bool, updates []Update) {
 		return
 	}
 	records := make([]journal.Record, len(updates))
+	s.mu.Lock()
 	for k, u := range updates {
 		records[k] = journal.Record(u)
+		s.recorded[u.ID] = true
 	}
+	s.mu.Unlock()
 	s.journal.Append(urgent, func(err error) {
 		if err != nil { // tasks.json may still be writable
 			s.log.Warn().Err(err).Int("records", len(updates)).Msg("the journal cannot be written any more; a completion counts when tasks.json has it")

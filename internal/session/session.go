@@ -78,6 +78,7 @@ type Session struct {
 	doc      document
 	batch    map[string]Update // pending, by id
 	written  map[string]Update // what this session has flushed, by id
+	recorded map[string]bool   // the ids in the journal
 	seq      uint64
 	owed     []owed      // acknowledgements that wait for a flush
 	gaveUp   atomic.Bool // a flush has failed for good
@@ -147,7 +148,7 @@ func (e *LockedError) Error() string {
 // *LockedError, or says why the directory cannot be written.
 func Open(l Location, opts Options) (*Session, error) {
 	s := &Session{loc: l, opts: opts, fs: opts.FS, log: opts.Log,
-		batch: map[string]Update{}, written: map[string]Update{},
+		batch: map[string]Update{}, written: map[string]Update{}, recorded: map[string]bool{},
 		flushing: make(turn, 1), kick: make(chan struct{}, 1), closing: make(chan struct{}),
 		releaseRun: func() error { return nil }}
 	if s.fs == nil {
@@ -425,11 +426,25 @@ func (s *Session) Apply(acked func(error), changes ...Change) error {
 	if err != nil {
 		return err
 	}
+	if acked == nil && s.supersedes(updates) {
+		acked = func(error) {} // nobody waits, but the older record must not hold after a crash
+	}
 	if acked != nil {
 		urgent := slices.ContainsFunc(changes, func(c Change) bool { return c.Urgent })
 		s.record(acked, urgent, updates)
 	}
 	return nil
+}
+
+// supersedes reports whether the journal has an older status of one of the
+// items.
+func (s *Session) supersedes(updates []Update) bool {
+	if s.journal == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(updates, func(u Update) bool { return s.recorded[u.ID] })
 }
 
 func (s *Session) accept(changes []Change) (updates []Update, err error) {
