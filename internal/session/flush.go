@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -292,6 +293,9 @@ func (s *Session) replace(lock fsutil.File) error {
 	}
 	s.mu.Unlock()
 	if !s.rewrite && slices.Equal(target, doc.disk) {
+		if err := s.stabilize(doc.identity); err != nil {
+			return err
+		}
 		s.settle(through, nil)
 		if s.journal != nil {
 			s.journal.Flushed(through, s.base)
@@ -320,7 +324,7 @@ func (s *Session) replace(lock fsutil.File) error {
 		}
 		return err
 	}
-	s.rewrite = false
+	s.rewrite, s.foreign = false, false
 	s.flushed(sent, target, fsutil.IdentityOf(info))
 	s.settle(through, nil)
 	if s.journal != nil { // the directory is synced: what is flushed is safe without it
@@ -328,6 +332,33 @@ func (s *Session) replace(lock fsutil.File) error {
 		s.journal.Flushed(through, s.base)
 	}
 	s.leaveNote(lock)
+	return nil
+}
+
+// stabilize syncs a file that another program wrote and that says already what
+// it should: whoever wrote it may not have, or may have died before.
+func (s *Session) stabilize(base fsutil.Identity) error {
+	if !s.foreign {
+		return nil
+	}
+	f, err := s.fs.OpenFile(s.path, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && fsutil.IdentityOf(info) != base {
+		err = fsutil.ErrChanged
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := s.fs.SyncDir(filepath.Dir(s.path)); err != nil {
+		return err
+	}
+	s.foreign = false
 	return nil
 }
 

@@ -69,7 +69,7 @@ func (s *Session) merge(f foreign) error {
 			delete(s.batch, id)
 		}
 	}
-	s.doc = doc
+	s.doc, s.foreign = doc, true
 	s.overlay()
 	if s.journal != nil {
 		s.base = digest(b, doc.disk)
@@ -92,9 +92,7 @@ func (s *Session) decide(it *backlog.Item, seen uint8, running bool, info fs.Fil
 	var keepOurs bool
 	var why string
 	switch {
-	case theirs == ours.To:
-		delete(s.batch, it.ID)
-		s.written[it.ID] = ours // an old file saved over this one will not undo it
+	case theirs == ours.To: // pending until it is known to be on stable storage
 		return
 	case running:
 		keepOurs, why = true, "it is being executed, and its status follows from how that ends, not from what a program writes"

@@ -73,6 +73,7 @@ type Session struct {
 	hackys     string           // identity of the tasks.json that some hacky wrote last; guarded by flushing
 	derive     bool             // all parents are to be derived; guarded by flushing
 	rewrite    bool             // the file has to be written though it says what it should
+	foreign    bool             // the file is another program's and perhaps not on stable storage; guarded by flushing
 
 	mu       sync.Mutex
 	doc      document
@@ -211,7 +212,7 @@ func (s *Session) load() error {
 		}
 		doc.now = b.Statuses()
 	}
-	s.doc = doc
+	s.doc, s.foreign = doc, true
 	return nil
 }
 

@@ -109,8 +109,11 @@ func TestFlushWritesNothing(t *testing.T) {
 	apply(t, s, backlog.Planned, 1) // and back
 	closeSession(t, s)
 	for _, op := range ffs.Ops() {
-		switch op.Name {
-		case "Write", "Rename", "Exchange", "Sync", "SyncDir", "Remove", "Truncate":
+		switch op.Name { // it may be synced: whoever wrote it may not have
+		case "Write", "Rename", "Exchange", "Remove", "Truncate":
+			if filepath.Base(op.Path) == "write.lock" {
+				continue
+			}
 			t.Errorf("%s of %s, though the file says it all", op.Name, op.Path)
 		}
 	}
