@@ -79,7 +79,7 @@ func (s *Session) flushLoop() {
 			}
 		}
 		next := s.opts.Interval
-		if s.Dirty() {
+		if s.waiting() {
 			took, err := s.flush(context.Background())
 			if err != nil {
 				return // opts.Failed has been told
@@ -122,7 +122,7 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 	if s.failure != nil {
 		return 0, s.failure
 	}
-	if !s.Dirty() && !s.derive && !s.overwritten() {
+	if !s.waiting() && !s.derive && !s.overwritten() {
 		return 0, nil
 	}
 	attempts, err := retry.Do(ctx, s.opts.Retry, mayPass, s.logRetry("flush failed, trying again"), func() error {
@@ -133,8 +133,12 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 	if err == nil {
 		return took, nil
 	}
-	if !s.Dirty() { // merging left nothing to write, or there never was
+	s.mu.Lock()
+	pending, seq := len(s.batch), s.seq
+	s.mu.Unlock()
+	if pending == 0 { // merging left nothing to write, or there never was
 		s.log.Warn().Err(err).Msg("cannot look after tasks.json, which another program has changed; nothing is pending")
+		s.settle(seq, err)
 		return took, nil
 	}
 	s.failure = &FlushError{Err: err, Attempts: attempts, Backlog: s.loc.Path()}
@@ -143,6 +147,14 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 		s.opts.Failed(s.failure)
 	}
 	return took, s.preserveLocked()
+}
+
+// waiting reports whether anything waits for a flush: updates, or somebody for
+// the acknowledgement of what another flush or a merge has settled meanwhile.
+func (s *Session) waiting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.batch)+len(s.owed) > 0
 }
 
 // overwritten reports whether somebody has saved the file since this session

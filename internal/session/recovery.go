@@ -65,9 +65,11 @@ func (s *Session) preserve() error {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
 	s.mu.Lock()
-	kept := s.failure.Recovery != "" && s.kept == s.seq
+	seq := s.seq
+	kept := s.failure.Recovery != "" && s.kept == seq
 	s.mu.Unlock()
 	if kept {
+		s.settle(seq, nil)
 		return s.failure
 	}
 	return s.preserveLocked()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -502,5 +503,13 @@ func (s *Session) Close(ctx context.Context) error {
 	} else {
 		s.rearm(context.WithoutCancel(ctx))
 	}
-	return errors.Join(err, s.closeJournal(failed != nil && failed.Recovery == s.loc.RecoveryPath()), s.attempts.close(), s.releaseRun())
+	preserved := failed != nil && failed.Recovery == s.loc.RecoveryPath()
+	err = errors.Join(err, s.closeJournal(preserved))
+	// The journal may have refused something when it was flushed already.
+	if failed == nil || preserved {
+		s.settle(math.MaxUint64, nil)
+	} else {
+		s.settle(math.MaxUint64, failed)
+	}
+	return errors.Join(err, s.attempts.close(), s.releaseRun())
 }
