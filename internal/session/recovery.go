@@ -122,15 +122,23 @@ func (d *document) with(changes []Update) []backlog.Status {
 // writeRecovery keeps our updates in the first place that takes them, together
 // with what waits there already.
 func (s *Session) writeRecovery(doc document, ours []Update, failure *FlushError) error {
-	if _, unlock, err := s.lockWrite(context.Background()); err == nil {
+	// Who writes at the same time without the lock overwrites what waits.
+	patient := s.opts.Retry
+	patient.Retries = max(patient.Retries, 3)
+	var unlock func()
+	_, err := retry.Do(context.Background(), patient, fsutil.Transient, s.logRetry("the recovery file cannot be locked, trying again"), func() (err error) {
+		_, unlock, err = s.lockWrite(context.Background())
+		return err
+	})
+	if err == nil {
 		defer unlock()
 	} // else: on a disk in this state, better without the lock than not at all
 	kept := func(path string, volatile bool, changes []Update) {
 		failure.Pending, failure.Recovery, failure.Volatile, failure.Unsaved = len(changes), path, volatile, nil
 	}
 	path := s.loc.RecoveryPath()
-	changes, err := s.addTo(path, doc, ours)
-	if err == nil {
+	var changes []Update
+	if changes, err = s.addTo(path, doc, ours); err == nil {
 		err = s.replaceRecovery(path, doc, changes, reason(failure))
 	}
 	if err == nil {
