@@ -201,10 +201,13 @@ func (s *Session) write(ctx context.Context) error {
 	}
 	defer unlock()
 	for start := time.Now(); ; {
-		s.hackys = readNote(lock)
+		if s.notes, err = readNotes(lock); err != nil {
+			return fmt.Errorf("read notes in the write lock: %w", err)
+		}
 		if err := s.refresh(); err != nil {
 			return err
 		}
+		s.yield()
 		err := s.replace(lock)
 		// Whoever saved while we wrote gets merged, and we write once more. Who
 		// never stops saving must not hold us for ever.
@@ -212,28 +215,6 @@ func (s *Session) write(ctx context.Context) error {
 			return err
 		}
 		s.log.Debug().Str("file", s.loc.Path()).Msg("another program saved the file at the last moment; merging that")
-	}
-}
-
-// The write lock's file holds the identity of the tasks.json that hacky wrote
-// last. A reader of the file that finds this very one knows that whoever wrote
-// it had merged it before, and meant what it says.
-
-func readNote(lock fsutil.File) string {
-	buf := make([]byte, 200)
-	n, _ := lock.Read(buf) // none is as good as an empty one
-	return string(buf[:n])
-}
-
-// leaveNote is for others to read; without it they take our file for an
-// editor's, which is safe.
-func (s *Session) leaveNote(lock fsutil.File) {
-	err := lock.Truncate(0)
-	if err == nil {
-		_, err = lock.WriteAt([]byte(s.doc.identity.String()), 0)
-	}
-	if err != nil {
-		s.log.Debug().Err(err).Msg("cannot note in the write lock what was written")
 	}
 }
 
@@ -265,21 +246,12 @@ func (s *Session) look() {
 	if err == nil && fsutil.IdentityOf(info) == s.doc.identity {
 		return
 	}
-	s.hackys = s.note()
-	if err := s.refresh(); err != nil {
+	if s.notes, err = notesOf(s.fs, s.loc); err == nil {
+		err = s.refresh()
+	}
+	if err != nil {
 		s.log.Debug().Err(err).Msg("cannot look what another program saved")
 	}
-}
-
-// note reads the write lock's file without the lock: whoever has it leaves a
-// note only after tasks.json is in place, so a note that matches is true.
-func (s *Session) note() string {
-	f, err := s.fs.OpenFile(s.hidden("write.lock"), os.O_RDONLY, 0)
-	if err != nil {
-		return ""
-	}
-	defer f.Close() //nolint:errcheck // only read from
-	return readNote(f)
 }
 
 // refresh merges the file if it is not the one that was last read or written.
@@ -304,15 +276,18 @@ func (s *Session) replace(lock fsutil.File) error {
 		target = doc.b.RollUp(doc.now)
 	}
 	s.mu.Unlock()
+	if err := s.leaveNotes(lock, sent); err != nil {
+		return err
+	}
 	if !s.rewrite && slices.Equal(target, doc.disk) {
 		if err := s.stabilize(doc.identity); err != nil {
 			return err
 		}
-		s.settle(through, nil)
-		if s.journal != nil {
-			s.journal.Flushed(through, s.base)
+		if err := s.trim(through); err != nil {
+			return err
 		}
 		s.flushed(sent, target, doc.identity)
+		s.settle(through, nil)
 		return nil
 	}
 	sum := sha256.New()
@@ -329,21 +304,47 @@ func (s *Session) replace(lock fsutil.File) error {
 	})
 	if err != nil {
 		if info != nil { // the file is ours, but not for certain
-			s.mu.Lock()
-			s.doc.identity = fsutil.IdentityOf(info)
-			s.mu.Unlock()
+			s.placed(target, fsutil.IdentityOf(info))
 			s.rewrite = true
 		}
 		return err
 	}
 	s.rewrite, s.foreign = false, false
+	s.placed(target, fsutil.IdentityOf(info))
+	if s.journal != nil {
+		s.base = journal.Base(sum.Sum(nil))
+	}
+	if err := s.trim(through); err != nil {
+		return err
+	}
 	s.flushed(sent, target, fsutil.IdentityOf(info))
 	s.settle(through, nil)
-	if s.journal != nil { // the directory is synced: what is flushed is safe without it
-		s.base = journal.Base(sum.Sum(nil))
+	return nil
+}
+
+// placed notes that the file now says target.
+func (s *Session) placed(target []backlog.Status, identity fsutil.Identity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doc.disk, s.doc.identity = target, identity
+	s.doc.note()
+}
+
+// trim drops from the journal what is flushed, as the directory is synced. A
+// journal that takes no more records is removed: what it says would hold, after
+// a crash, against what comes after it.
+func (s *Session) trim(through uint64) error {
+	if s.journal != nil {
 		s.journal.Flushed(through, s.base)
 	}
-	s.leaveNote(lock)
+	if s.opts.Run && (s.journal == nil || !s.journal.Healthy() && s.journal.Live() == 0) {
+		if err := journal.Remove(s.fs, s.loc.JournalPath()); err != nil {
+			return err
+		}
+		if err := s.fs.SyncDir(s.loc.Dir); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -64,6 +64,10 @@ func view(l Location) (doc document, fromJournal []replayedUpdate, err error) {
 		if p.err != nil {
 			return doc, nil, p.err
 		}
+		said, err := notesOf(fsutil.OS(), l)
+		if err != nil {
+			return doc, nil, err
+		}
 		// A flush in between has moved records from the one to the other.
 		now, err := os.Stat(l.Path())
 		if err != nil || fsutil.IdentityOf(now) != doc.identity {
@@ -72,7 +76,7 @@ func view(l Location) (doc document, fromJournal []replayedUpdate, err error) {
 			}
 			return doc, nil, err
 		}
-		updates := replayed(&doc, p.contents, base, info.ModTime(), zerolog.Nop())
+		updates := replayed(&doc, p.contents, base, info.ModTime(), said, zerolog.Nop())
 		for _, u := range updates {
 			doc.now[u.item] = u.To
 		}
@@ -167,12 +171,14 @@ func readable(d *journal.DamageError) string {
 // replayed decides what a journal's records change in a document, by the rules
 // of §5.5:
 //
-//   - the document is the one that the records change, or says for the item
-//     what one of them started from or led to, or that it is running, which a
-//     flush may have said meanwhile and is over now: the last record holds;
+//   - the document is the one that the records change: the last record holds;
+//   - the document says for the item what a hacky has noted later: that stays;
+//   - it says what one of the records started from or led to, or what a hacky
+//     has noted earlier, or that it is running, which a flush may have said
+//     meanwhile and is over now: the last record holds;
 //   - somebody made it Complete: that stays;
 //   - else the later change wins, theirs being known by the time of the file.
-func replayed(doc *document, c *journal.Contents, base func() journal.Base, saved time.Time, log zerolog.Logger) []replayedUpdate {
+func replayed(doc *document, c *journal.Contents, base func() journal.Base, saved time.Time, said notes, log zerolog.Logger) []replayedUpdate {
 	if c == nil || len(c.Records) == 0 {
 		return nil
 	}
@@ -198,11 +204,12 @@ func replayed(doc *document, c *journal.Contents, base func() journal.Base, save
 			continue
 		}
 		disk := doc.disk[i]
+		meant, earlier := said.when(r.ID, disk, r.At)
 		switch {
 		case disk == r.To:
 			continue
-		case same, known[i]&(1<<disk) != 0, disk.Running():
-		case disk == backlog.Complete, !r.At.After(saved):
+		case !meant && (same || earlier || known[i]&(1<<disk) != 0), disk.Running() && !said.later(r.ID, r.At):
+		case meant, disk == backlog.Complete, !r.At.After(saved):
 			log.Warn().Str("id", r.ID).Stringer("ours", r.To).Stringer("theirs", disk).
 				Msg("the journal and another program disagree about a status; theirs is kept")
 			continue
@@ -278,6 +285,9 @@ func (s *Session) openJournal() error {
 	}
 	var filled sync.WaitGroup
 	if contents != nil {
+		if s.notes, err = notesOf(s.fs, s.loc); err != nil {
+			return err
+		}
 		updates := s.replay(contents)
 		filled.Go(func() { s.fill(updates) }) // while the new journal is written
 	}
@@ -317,7 +327,7 @@ func (s *Session) replay(contents *journal.Contents) []replayedUpdate {
 	if len(contents.Torn) > 0 {
 		s.keepTorn(contents)
 	}
-	updates := replayed(&s.doc, contents, s.doc.base, s.doc.saved, s.log)
+	updates := replayed(&s.doc, contents, s.doc.base, s.doc.saved, s.notes, s.log)
 	s.replayed = make([]Update, len(updates))
 	for k := range updates {
 		s.seq++

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
 )
@@ -30,11 +31,11 @@ func (s *Session) mergeFile() error {
 //   - this run executes the item just now: ours stays, whatever they say, as
 //     an agent must not award itself a status; a hacky set is believed;
 //   - theirs is Complete: it stays;
-//   - theirs is one that the file had before, under our eyes: their program
-//     had read the file earlier and saved an old status with it. Ours stays,
-//     unless it was a hacky that saved: that merges before it writes;
+//   - theirs is one that the file had before, under our eyes, and no hacky has
+//     noted that it said so: their program had read the file earlier and saved
+//     an old status with it. Ours stays;
 //   - else the later change wins. When they made theirs is not known better
-//     than by the time of the file.
+//     than by a hacky's note, or the time of the file.
 //
 // Every decision that drops a status is logged.
 func (s *Session) merge(f foreign) error {
@@ -46,7 +47,6 @@ func (s *Session) merge(f foreign) error {
 	defer s.mu.Unlock()
 	old := s.doc
 	doc := newDocument(b, f.info)
-	meant := doc.identity.String() == s.hackys // written by a hacky, not by who had read it earlier
 	for i := range b.Items {
 		it := &b.Items[i]
 		was, known := old.b.Lookup(it.ID)
@@ -57,11 +57,7 @@ func (s *Session) merge(f foreign) error {
 		if it.Kind != backlog.Subtask || it.Status == old.disk[was] {
 			continue
 		}
-		seen := old.seen[was]
-		if meant {
-			seen = 0
-		}
-		s.decide(it, seen, s.opts.Run && !meant && old.now[was].Running(), f.info)
+		s.decide(it, old.seen[was], s.opts.Run && old.now[was].Running(), f.info.ModTime())
 	}
 	for id, u := range s.batch {
 		if _, ok := b.Lookup(id); !ok {
@@ -77,10 +73,35 @@ func (s *Session) merge(f foreign) error {
 	return nil
 }
 
+// yield drops updates of items that a hacky has given a status since, even if
+// tasks.json has had that all along.
+func (s *Session) yield() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, u := range s.batch {
+		i, ok := s.doc.b.Lookup(id)
+		if !ok || s.doc.disk[i] == u.To {
+			continue
+		}
+		theirs := s.doc.disk[i]
+		if later, _ := s.notes.when(id, theirs, u.At); later {
+			s.log.Warn().Str("id", id).Stringer("ours", u.To).Stringer("theirs", theirs).Bool("oursKept", false).
+				Str("why", "theirs is later").Msg("a status was changed here and by another program")
+			delete(s.batch, id)
+			delete(s.written, id)
+			s.doc.now[i] = theirs
+		}
+	}
+}
+
 // decide settles one item whose status another program changed. running tells
 // that this run executes it just now. s.mu is held.
-func (s *Session) decide(it *backlog.Item, seen uint8, running bool, info fs.FileInfo) {
+func (s *Session) decide(it *backlog.Item, seen uint8, running bool, saved time.Time) {
 	theirs := it.Status
+	when, noted := s.notes[said{it.ID, theirs}]
+	if !noted {
+		when = saved
+	}
 	ours, pending := s.batch[it.ID]
 	if !pending {
 		var flushed bool
@@ -94,13 +115,15 @@ func (s *Session) decide(it *backlog.Item, seen uint8, running bool, info fs.Fil
 	switch {
 	case theirs == ours.To: // pending until it is known to be on stable storage
 		return
-	case running:
+	case running && !(noted && when.After(ours.At)):
 		keepOurs, why = true, "it is being executed, and its status follows from how that ends, not from what a program writes"
 	case theirs == backlog.Complete:
 		why = "a Complete of another program is never turned back"
-	case seen&(1<<theirs) != 0:
+	case s.notes.later(it.ID, ours.At):
+		why = "another hacky has said something else since"
+	case seen&(1<<theirs) != 0 && !noted:
 		keepOurs, why = true, "the other program saved a status from before ours"
-	case ours.At.After(info.ModTime()):
+	case ours.At.After(when):
 		keepOurs, why = true, "ours is later"
 	default:
 		why = "theirs is later"

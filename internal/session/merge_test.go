@@ -100,7 +100,7 @@ func TestMergeStatus(t *testing.T) {
 		{"theirs is later than what we wrote", []backlog.Status{complete}, complete, obsolete, -time.Hour, obsolete, "theirs is later"},
 		{"ours is from before, theirs older still", []backlog.Status{implementing}, complete, planned, -time.Hour, complete, "from before ours"},
 		{"an old status over what we wrote", []backlog.Status{implementing, complete}, complete, planned, -time.Hour, complete, "from before ours"},
-		{"an old status in between", []backlog.Status{implementing, failed}, failed, implementing, -time.Hour, failed, "from before ours"},
+		{"an old status in between", []backlog.Status{implementing, failed}, failed, implementing, -time.Hour, failed, "ours is later"}, // as we have noted
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

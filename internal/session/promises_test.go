@@ -2,6 +2,7 @@ package session
 
 import (
 	"path/filepath"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -20,6 +21,91 @@ func wantVisible(t *testing.T, l Location, want string) {
 	}
 }
 
+// An old status that an editor brings back is not meant only because a hacky
+// that sets something else saves it, too.
+func TestStaleEditorThenHacky(t *testing.T) {
+	t.Parallel()
+	l := home(t, sample(planned(2)...))
+	run := open(t, l, options(nil, nil))
+	apply(t, run, backlog.Complete, 1)
+	flush(t, run)
+	edit(t, l, word(1, backlog.Complete), word(1, backlog.Planned))
+	set := open(t, l, options(nil, nil))
+	apply(t, set, backlog.Failed, 2)
+	closeSession(t, set)
+	closeSession(t, run)
+	if got := statuses(t, l); got != "CF" {
+		t.Errorf("the file says %s", got)
+	}
+}
+
+// What is set is meant, also when an editor saves it again before the run looks.
+func TestHackyThenEditor(t *testing.T) {
+	t.Parallel()
+	l := home(t, sample(planned(2)...))
+	run := open(t, l, options(nil, nil))
+	apply(t, run, backlog.Complete, 1)
+	flush(t, run)
+	set := open(t, l, options(nil, nil))
+	apply(t, set, backlog.Planned, 1)
+	closeSession(t, set)
+	edit(t, l, `"title":"s 2"`, `"title":"another"`)
+	closeSession(t, run)
+	if got := statuses(t, l); got != "PP" {
+		t.Errorf("the file says %s", got)
+	}
+}
+
+// A writer that has been there for long does not bring back what it said before
+// others said something else.
+func TestOldWriterYields(t *testing.T) {
+	t.Parallel()
+	l := home(t, sample(planned(2)...))
+	old := open(t, l, options(nil, nil))
+	apply(t, old, backlog.Obsolete, 1)
+	flush(t, old)
+	set := open(t, l, options(nil, nil))
+	apply(t, set, backlog.Failed, 1)
+	closeSession(t, set)
+	edit(t, l, word(1, backlog.Failed), word(1, backlog.Planned))
+	closeSession(t, old)
+	if got := statuses(t, l); got != "PP" {
+		t.Errorf("the file says %s", got)
+	}
+}
+
+// The later of two words holds, also if tasks.json has said it all along.
+func TestPendingYields(t *testing.T) {
+	t.Parallel()
+	l := home(t, sample(planned(2)...))
+	run := open(t, l, options(nil, nil))
+	apply(t, run, backlog.Failed, 1)
+	set := open(t, l, options(nil, nil))
+	apply(t, set, backlog.Planned, 1)
+	closeSession(t, set)
+	closeSession(t, run)
+	if got := statuses(t, l); got != "PP" {
+		t.Errorf("the file says %s", got)
+	}
+}
+
+// The journal of a run, which is not trimmed before its next commit, does not
+// hold against what was set since.
+func TestJournalYields(t *testing.T) {
+	t.Parallel()
+	l := home(t, sample(planned(2)...))
+	run := open(t, l, runOptions(nil, nil))
+	acknowledge(t, run, backlog.Failed, 1)
+	flush(t, run)
+	set := open(t, l, options(nil, nil))
+	apply(t, set, backlog.Planned, 1)
+	closeSession(t, set)
+	wantVisible(t, l, "PP")
+	die(t, run)
+	closeSession(t, open(t, l, options(nil, nil)))
+	wantVisible(t, l, "PP")
+}
+
 // What nobody waits for replaces what the journal says of the item.
 func TestUnacknowledgedAfterAcknowledged(t *testing.T) {
 	t.Parallel()
@@ -34,6 +120,27 @@ func TestUnacknowledgedAfterAcknowledged(t *testing.T) {
 	})
 	wantVisible(t, l, "PP")
 	closeSession(t, open(t, l, options(nil, nil)))
+	wantVisible(t, l, "PP")
+}
+
+// A run that has no journal does not leave a dead run's one behind: that would
+// hold against what the run has acknowledged.
+func TestRunWithoutJournalRemovesTheOld(t *testing.T) {
+	t.Parallel()
+	l := home(t, sample(planned(2)...))
+	dead := open(t, l, runOptions(nil, nil))
+	acknowledge(t, dead, backlog.Failed, 1)
+	die(t, dead)
+	ffs := faultfs.New(fsutil.OS(), func(op faultfs.Op) error {
+		if op.Name == "Rename" && op.To == l.JournalPath() {
+			return syscall.EACCES
+		}
+		return nil
+	})
+	run := open(t, l, runOptions(ffs, nil))
+	apply(t, run, backlog.Planned, 1)
+	flush(t, run)
+	die(t, run)
 	wantVisible(t, l, "PP")
 }
 

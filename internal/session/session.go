@@ -71,8 +71,9 @@ type Session struct {
 	base       journal.Base     // digest of tasks.json as the journal was last told; guarded by flushing
 	flushing   turn             // one flush at a time
 	holding    sync.Mutex       // one write of the holds at a time
-	hackys     string           // identity of the tasks.json that some hacky wrote last; guarded by flushing
 	derive     bool             // all parents are to be derived; guarded by flushing
+	notes      notes            // what hackys have said last; guarded by flushing
+	news       bool             // the notes have to be written; guarded by flushing
 	rewrite    bool             // the file has to be written though it says what it should
 	foreign    bool             // the file is another program's and perhaps not on stable storage; guarded by flushing
 
@@ -205,7 +206,11 @@ func (s *Session) load() error {
 		if p.err != nil {
 			return p.err
 		}
-		for _, u := range replayed(&doc, p.contents, base, doc.saved, zerolog.Nop()) {
+		said, err := notesOf(s.fs, s.loc)
+		if err != nil {
+			return err
+		}
+		for _, u := range replayed(&doc, p.contents, base, doc.saved, said, zerolog.Nop()) {
 			doc.now[u.item] = u.To
 		}
 		if err := s.opts.Check(b, doc.now); err != nil {
