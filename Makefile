@@ -84,8 +84,11 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done
 
-sim: ## the engine's deterministic simulation with more seeds: make sim SEEDS=20000, or one: make sim SEED=7
-	HACKY_SIM_SEEDS=$(or $(SEEDS),20000) HACKY_SIM_SEED=$(SEED) go test -count 1 -run 'Sim' ./internal/engine/... ./internal/schedule/...
+sim: ## the deterministic simulations with more seeds: make sim SEEDS=50000, or one: make sim SEED=7
+	@set -e; for pkg in journal session engine/... schedule; do \
+		HACKY_SIM_SEEDS=$(or $(SEEDS),20000) HACKY_SIM_SEED=$(SEED) go test -count 1 -timeout 2h -run Sim ./internal/$$pkg || \
+			{ echo "a seed that failed is named above; again: make sim SEED=..." >&2; exit 1; }; \
+	done
 
 generate: ## regenerate configs/hacky.yaml and the table in docs/configuration.md
 	go generate $(PKGS)
