@@ -110,7 +110,8 @@ func (s *Session) leaveNotes(lock fsutil.File, sent map[string]Update) error {
 	for _, key := range slices.SortedFunc(maps.Keys(s.notes), latest) {
 		line := fmt.Sprintf("%s %s %d\n", key.id, key.to, s.notes[key].UnixNano())
 		if text.Len()+len(line) > notesSize {
-			break
+			delete(s.notes, key) // nobody else will know it either
+			continue
 		}
 		text.WriteString(line)
 	}

@@ -24,9 +24,9 @@ func sheltersOf(t testing.TB) []Shelter {
 	return []Shelter{{Dir: filepath.Join(dir, "state", "hacky", "recovery")}, {Dir: filepath.Join(dir, "temp"), Volatile: true}}
 }
 
-// full is a disk without room below dir: nothing new can be made or written,
+// filledUp is a disk without room below dir: nothing new can be made or written,
 // except over what is there.
-func full(dir string, err error) faultfs.Fault {
+func filledUp(dir string, err error) faultfs.Fault {
 	return func(op faultfs.Op) error {
 		if !strings.HasPrefix(op.Path, dir) {
 			return nil
@@ -116,9 +116,9 @@ func TestEveryPlace(t *testing.T) {
 		want  string
 	}{
 		{"tasks.json cannot be replaced", func(Location) faultfs.Fault { return faultfs.Always("Exchange", syscall.EPERM) }, "tasks.json.failed"},
-		{"the disk is full", func(l Location) faultfs.Fault { return full(l.Dir, syscall.ENOSPC) }, "tasks.json.failed"},
+		{"the disk is full", func(l Location) faultfs.Fault { return filledUp(l.Dir, syscall.ENOSPC) }, "tasks.json.failed"},
 		{"full, and the directory takes no new name", func(l Location) faultfs.Fault {
-			return both(full(l.Dir, syscall.ENOSPC), func(op faultfs.Op) error {
+			return both(filledUp(l.Dir, syscall.ENOSPC), func(op faultfs.Op) error {
 				if op.Name == "Rename" && filepath.Dir(op.To) == l.Dir {
 					return syscall.EPERM
 				}
@@ -126,7 +126,7 @@ func TestEveryPlace(t *testing.T) {
 			})
 		}, ".hacky/tasks.json.failed"},
 		{"full, and nothing can be renamed", func(l Location) faultfs.Fault {
-			return both(full(l.Dir, syscall.ENOSPC), faultfs.Always("Rename", syscall.EPERM))
+			return both(filledUp(l.Dir, syscall.ENOSPC), faultfs.Always("Rename", syscall.EPERM))
 		}, ".hacky/reserve-tasks.json"},
 		{"the session cannot be written", func(l Location) faultfs.Fault { return denied(l.Dir) }, "STATE"},
 		{"nor the state directory", func(l Location) faultfs.Fault { return denied(l.Dir, "state/hacky") }, "TEMP"},
@@ -291,7 +291,7 @@ func TestReserveCrash(t *testing.T) {
 				reached = true
 				return errors.New("dead")
 			}
-			return full(l.Dir, syscall.ENOSPC)(op)
+			return filledUp(l.Dir, syscall.ENOSPC)(op)
 		})
 		s := open(t, l, options(f, nil))
 		apply(t, s, backlog.Complete, 1, 2)

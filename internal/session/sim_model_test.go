@@ -217,9 +217,15 @@ func waitingIn(l Location) (waiting map[string]mask, err error) {
 }
 
 // recoveryFiles are the session's, those that were moved aside included, but
-// not copies of what was recovered. More places (§5.6) belong here.
+// not copies of what was recovered, and those made of the reserve. Nothing is
+// kept outside the session here.
 func recoveryFiles(l Location) []string {
 	names, _ := filepath.Glob(l.RecoveryPath() + "*") // the pattern is in order
+	for _, p := range Waiting(l, nil) {
+		if !slices.Contains(names, p.Path) {
+			names = append(names, p.Path)
+		}
+	}
 	return slices.DeleteFunc(names, func(name string) bool { return strings.Contains(name, ".kept-") })
 }
 

@@ -284,7 +284,7 @@ func (w *simWorld) recoverScript(p *simProc, path string, opts RecoverOptions, k
 		changes = append(changes, Change{ID: u.ID, To: u.To})
 	}
 	writes := w.accept(p, changes)
-	decisions, err := s.Recover(context.Background(), r, opts, keep)
+	decisions, err := s.Recover(context.Background(), []*Recovery{r}, opts, keep)
 	w.mu.Lock()
 	if !p.isDead() {
 		w.logf("%v has recovered: %v", p, simplify(err))

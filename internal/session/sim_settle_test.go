@@ -147,7 +147,7 @@ func (w *simWorld) settleRun(l Location) {
 	})
 	err := filepath.WalkDir(l.Dir, func(name string, _ os.DirEntry, err error) error {
 		base := filepath.Base(name)
-		good := name == l.Dir || slices.Contains([]string{TasksFile, ".hacky", ".gitignore", "run.lock", "write.lock"}, base) ||
+		good := name == l.Dir || name == reserve(l.Path()) || slices.Contains([]string{TasksFile, ".hacky", ".gitignore", "run.lock", "write.lock"}, base) ||
 			strings.HasPrefix(base, "journal-torn-") || strings.Contains(base, ".kept-") || strings.HasSuffix(base, ".editor")
 		if !good {
 			w.failf("%s is left behind", base)
