@@ -200,10 +200,10 @@ func (s *Session) write(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	if s.notes, err = readNotes(lock); err != nil {
+		return fmt.Errorf("read notes in the write lock: %w", err)
+	}
 	for start := time.Now(); ; {
-		if s.notes, err = readNotes(lock); err != nil {
-			return fmt.Errorf("read notes in the write lock: %w", err)
-		}
 		if err := s.refresh(); err != nil {
 			return err
 		}

@@ -119,7 +119,7 @@ func (s *Session) leaveNotes(lock fsutil.File, sent map[string]Update) error {
 	if err == nil {
 		err = lock.Truncate(int64(text.Len()))
 	}
-	if _, serr := s.fs.Stat(s.loc.JournalPath()); err == nil && serr == nil && !s.opts.Run {
+	if _, serr := s.fs.Stat(s.loc.JournalPath()); err == nil && !s.opts.Run && !errors.Is(serr, fs.ErrNotExist) {
 		err = lock.SyncData() // what the journal says does not hold after a power cut either
 	}
 	if err != nil {

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -213,6 +212,8 @@ func (p *simProc) kill() {
 	held := p.held
 	p.held = nil
 	p.mu.Unlock()
+	p.w.disk.mu.Lock()
+	defer p.w.disk.mu.Unlock()
 	for _, unlock := range held {
 		_ = unlock() // a closed file is unlocked
 	}
@@ -308,8 +309,7 @@ func (p *simProc) TryLock(name string) (f fsutil.File, unlock func() error, err 
 	}
 	free := unlock
 	return &simFile{File: f, p: p, name: name}, func() error {
-		err := p.do(faultfs.Op{Name: "Unlock", Path: name}, func() error { return free() })
-		return cmp.Or(err, free())
+		return p.do(faultfs.Op{Name: "Unlock", Path: name}, free) // a dead one's is free already
 	}, nil
 }
 
@@ -364,7 +364,9 @@ func (f *simFile) Close() error {
 	closed := false
 	err := f.do("Close", func() error { closed = true; return f.File.Close() })
 	if !closed {
+		f.p.w.disk.mu.Lock()
 		_ = f.File.Close() // of a dead process
+		f.p.w.disk.mu.Unlock()
 	}
 	if err == nil && f.ended && f.looks != nil {
 		f.looks()

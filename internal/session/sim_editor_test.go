@@ -93,7 +93,9 @@ func (w *simWorld) save(fresh, inPlace bool) {
 	if inPlace {
 		name, flag = l.Path(), os.O_WRONLY|os.O_TRUNC
 	}
+	w.disk.mu.Lock()
 	f, err := disk.OpenFile(name, flag, 0o644)
+	w.disk.mu.Unlock()
 	w.must(err)
 	if inPlace && w.r.IntN(2) == 0 {
 		w.mu.Lock()

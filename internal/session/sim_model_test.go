@@ -29,7 +29,6 @@ type simWrite struct {
 	knew   map[*simWrite]bool // what by had seen there
 	safe   time.Time          // acknowledged; of an editor: saved
 	inFile time.Time          // since when tasks.json says so, or what came of it
-	loose  bool               // a run's, and nobody waits for an acknowledgement
 	void   bool               // it is known not to come back
 
 	// Of an editor that saved an old status without wanting to: which
@@ -149,14 +148,14 @@ func (m *simModel) said(b *backlog.Backlog, editor bool) {
 // flushed notes that everything that p had accepted is safe: since, when the
 // flush that returns now began, it was pending at most. If nothing went wrong
 // meanwhile, the flush has also mended what an editor broke before.
-func (m *simModel) flushed(p *simProc, since time.Time, mended bool) {
+func (m *simModel) flushed(p *simProc, since time.Time, mended, final bool) {
 	for _, id := range m.items {
 		var last *simWrite
 		recorded := false
 		for _, a := range m.writes[id] {
-			// What nobody waits for may come after what the journal says, but
-			// is not safe before the journal has it, too.
-			loose := a.by == p && a.loose && recorded
+			// What comes after what the journal says of the item is not safe
+			// before the journal has it, too, or is gone.
+			loose := a.by == p && p.kind == "run" && recorded && !final
 			recorded = recorded || a.by != nil && a.by.kind == "run"
 			if a.by == p && !a.void {
 				last = a

@@ -199,9 +199,6 @@ func (w *simWorld) apply(p *simProc, s *Session, ack bool, statuses []backlog.St
 		w.mu.Unlock()
 	} else {
 		acked = nil
-		for _, v := range promised.writes {
-			v.loose = p.kind == "run"
-		}
 	}
 	if err := s.Apply(acked, changes...); err != nil {
 		w.failf("%v: %v", p, err)
@@ -219,7 +216,7 @@ func (w *simWorld) flush(p *simProc, s *Session) {
 	w.counts.flushes++
 	w.logf("%v has flushed: %v", p, simplify(err))
 	if err == nil {
-		w.flushed(p, since, p.faulted() == faults)
+		w.flushed(p, since, p.faulted() == faults, false)
 	}
 }
 
@@ -240,9 +237,9 @@ func (w *simWorld) close(p *simProc, s *Session) {
 	}
 	switch {
 	case failed == nil:
-		w.flushed(p, since, p.faulted() == faults)
+		w.flushed(p, since, p.faulted() == faults, true)
 	case failed.Recovery != p.loc.JournalPath(): // which has what was acknowledged, and no more
-		w.flushed(p, since, false)
+		w.flushed(p, since, false, true)
 	}
 	for _, a := range p.acks {
 		if a.calls != 1 {
