@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -144,29 +145,55 @@ func TestKilledLeavesNothing(t *testing.T) {
 	}
 }
 
+// table are the groups that a supervisor would end.
+func (s *supervised) table() (groups []int) {
+	s.t.Helper()
+	data := []byte(read(s.t, fmt.Sprintf("/proc/%d/fd/3", s.supervisor())))
+	for ; len(data) >= 16; data = data[16:] {
+		group := 0
+		for k := range 8 {
+			group |= int(data[k]) << (8 * k)
+		}
+		if group != 0 {
+			groups = append(groups, group)
+		}
+	}
+	return groups
+}
+
+func (s *supervised) pidIn(name string) int {
+	data, _ := os.ReadFile(filepath.Join(s.dir, name)) // 0 until it is there
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(data)))
+	return pid
+}
+
 // A daemon that cleared its environment is known as soon as hacky, which
 // became its parent, has looked at it.
 func TestKilledAfterAHiddenDaemon(t *testing.T) {
 	t.Parallel()
 	s := begins(t, `(setsid env -i sh -c 'echo $$ > daemon; SLEEP' &) ; sleep 6000`, "")
-	s.appears("daemon")
-	table := fmt.Sprintf("/proc/%d/fd/3", s.supervisor())
 	eventually(t, "the daemon is in the table", func() bool {
-		pid, _ := strconv.Atoi(strings.TrimSpace(read(t, filepath.Join(s.dir, "daemon"))))
-		want := make([]byte, 8)
-		for k := range want {
-			want[k] = byte(pid >> (8 * k))
-		}
-		groups, _ := os.ReadFile(table)
-		for ; len(groups) >= 16; groups = groups[16:] {
-			if pid > 0 && bytes.Equal(groups[:8], want) {
-				return true
-			}
-		}
-		return false
+		pid := s.pidIn("daemon")
+		return pid > 0 && slices.Contains(s.table(), pid)
 	})
 	s.send(syscall.SIGKILL)
 	_ = s.Wait() // it was killed
+	s.gone()
+}
+
+// What has ended is not in the table any more, whether it left something
+// behind or not: the number may be somebody else's soon.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	dir := session(t, oneTask(subtask{run: `"sleep 6000 &"`}, subtask{run: `["true"]`}, subtask{run: `["true"]`},
+		subtask{run: `"(setsid env -i sleep 1.5 &)"`},
+		subtask{run: `"echo $HACKY_RUN_ID > run-id; echo $$ > last; until test -e go-on; do sleep 0.02; done"`,
+			deps: `["P1.M1.T1.S1","P1.M1.T1.S2","P1.M1.T1.S3","P1.M1.T1.S4"]`}))
+	s := &supervised{start(t, dir), "none"}
+	s.appears("last")
+	eventually(t, "only the last is in the table", func() bool { return slices.Equal(s.table(), []int{s.pidIn("last")}) })
+	write(t, filepath.Join(dir, "go-on"), "")
+	s.ends(0)
 	s.gone()
 }
 

@@ -132,7 +132,7 @@ func (a *attempt) begin() {
 func (a *attempt) end() {
 	a.res.Leftover = a.left.end(a.grace)
 	a.lingered(a.left.groups)
-	a.res.Leftover += a.endOrphans(a.item.ID)
+	a.res.Leftover += a.endOrphans(a.item.ID, a.n)
 	a.left.finish()
 	for _, l := range a.logs {
 		if err := l.close(); err != nil {

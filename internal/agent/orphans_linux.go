@@ -33,7 +33,7 @@ type orphans struct {
 
 // orphan is a living one.
 type orphan struct {
-	owner string // the subtask whose command left it; "" if that cannot be told
+	owner string // the attempt whose command left it; "" if that cannot be told
 	slot  supervise.Slot
 	noted bool // in the supervisor's table
 }
@@ -75,6 +75,8 @@ func (r *Runner) disown() error {
 	}
 	close(o.stop)
 	<-o.stopped
+	r.starting.Lock() // a Kill may be looking
+	defer r.starting.Unlock()
 	r.orphans = nil
 	return errors.Join(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0), unix.Close(o.children))
 }
@@ -98,16 +100,22 @@ func (r *Runner) tend() {
 // no attempt is going on any more.
 func (r *Runner) Finish() int { return r.endOrphansThat(func(*orphan) bool { return true }) }
 
-// endOrphans ends those that a subtask's commands left behind.
-func (r *Runner) endOrphans(owner string) int {
-	if r.orphans == nil || !r.mayHaveLeft(owner) {
+func owner(subtask, attempt string) string { return subtask + " attempt " + attempt }
+
+// endOrphans ends those that an attempt's commands left behind.
+func (r *Runner) endOrphans(subtask string, attempt int) int {
+	if r.orphans == nil {
 		return 0
 	}
-	return r.endOrphansThat(func(o *orphan) bool { return o.owner == owner })
+	of := owner(subtask, strconv.Itoa(attempt))
+	if !r.mayHaveLeft(of) {
+		return 0
+	}
+	return r.endOrphansThat(func(o *orphan) bool { return o.owner == of })
 }
 
 // mayHaveLeft reports whether there are children that are neither leaders nor
-// known to be another subtask's orphans.
+// known to be another attempt's orphans.
 func (r *Runner) mayHaveLeft(owner string) bool {
 	var space [32]int
 	children := r.orphans.list(space[:0])
@@ -218,7 +226,7 @@ func (r *Runner) identify(p proc.Process, o *orphan) {
 	env, err := proc.ReadEnviron(p.PID)
 	if err == nil && env.Get("HACKY_RUN_ID") == r.runID {
 		r.mu.Lock()
-		o.owner = env.Get("HACKY_TASK_ID")
+		o.owner = owner(env.Get("HACKY_TASK_ID"), env.Get("HACKY_ATTEMPT"))
 		r.mu.Unlock()
 	}
 	if o.owner == "" && !o.noted {

@@ -21,6 +21,6 @@ func (r *Runner) disown() error { return nil }
 // Finish would end what commands left behind, if it could be found.
 func (r *Runner) Finish() int { return 0 }
 
-func (r *Runner) endOrphans(string) int { return 0 }
+func (r *Runner) endOrphans(string, int) int { return 0 }
 
 func (r *Runner) killOrphans() {}
