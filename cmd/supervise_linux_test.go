@@ -283,6 +283,9 @@ func TestEndLeavesNothing(t *testing.T) {
 			res := result{s.ProcessState.ExitCode(), s.stdout.String(), s.stderr.String(), s.ProcessState}
 			res.noTrace(t)
 			res.wants(t, c.code)
+			if c.line == hidden { // no attempt was responsible for it
+				contains(t, "the log", res.stderr, "ended what subtasks had left running")
+			}
 			if strings.Contains(res.stderr, "supervisor") {
 				t.Errorf("of the supervisor it says: %s", res.stderr)
 			}

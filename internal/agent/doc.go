@@ -6,7 +6,13 @@
 // /dev/null, and a signal reaches all that it started. A command that has to
 // end (time limit, cancellation) gets SIGTERM and, Grace later, SIGKILL. What
 // an attempt leaves running in its groups is ended the same way before Execute
-// returns, so nothing outlives its attempt but what made itself a daemon.
+// returns.
+//
+// On Linux, after Adopt, that includes what made itself a daemon: this process
+// becomes its parent, and its environment tells whose it is. One that cleared
+// its environment, or forbids to look at it, is ended in Finish. Elsewhere
+// daemons are out of reach. If this process is killed, package supervise ends
+// what it knows of.
 //
 // Output goes through a pipe into the stage's log as it comes; only its last
 // few kilobytes are kept in memory. The log, and the attempt's directory, are

@@ -144,6 +144,25 @@ func TestReaping(t *testing.T) {
 	}
 }
 
+// A leader that has just been started, and is not entered yet, is not reaped:
+// nothing is being started while orphans are looked at.
+func TestNothingStartsMeanwhile(t *testing.T) {
+	p := adopting(t, Recipe{}, shell(hiddenLine))
+	p.execute()
+	looked := false
+	p.r.look(func(*orphan) bool {
+		looked = true
+		if p.r.starting.TryRLock() {
+			p.r.starting.RUnlock()
+			t.Error("a command could be started")
+		}
+		return false
+	}, nil)
+	if !looked {
+		t.Error("there is no orphan")
+	}
+}
+
 // Long lists are read whole.
 func TestManyOrphans(t *testing.T) {
 	const many = 300
