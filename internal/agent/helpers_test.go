@@ -17,11 +17,16 @@ import (
 	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/supervise"
 )
 
 // TestMain looks, after all tests, for what they left behind: goroutines of
-// this package, and children that nobody waited for.
+// this package, and children that nobody waited for. It is the supervisor, too,
+// where a test starts one.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == supervise.Arg {
+		os.Exit(supervise.Main(os.Args[2:]))
+	}
 	code := m.Run()
 	if code == 0 {
 		if left := goroutines(); left != "" {

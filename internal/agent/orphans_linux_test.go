@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/proc"
+	"github.com/hacky-run/hacky/internal/supervise"
 )
 
 // adopting is a place whose Runner gets the orphans. Its test is none of the
@@ -142,6 +144,47 @@ func TestReaping(t *testing.T) {
 	if n := p.r.Finish(); n > 0 {
 		t.Errorf("%d processes were left", n)
 	}
+}
+
+// An attempt may take hours: its orphans' ends are taken before its own.
+func TestReapedInTheBackground(t *testing.T) {
+	p := adopting(t, Recipe{}, shell(`for i in 1 2 3 4 5; do (setsid sleep 0.1 &); done; touch ready; until test -e go-on; do sleep 0.01; done`))
+	done := make(chan Result)
+	go func() { done <- p.execute() }()
+	await(t, "command", func() bool { _, err := os.Stat(p.dir + "/ready"); return err == nil })
+	// They are in the list until they are reaped; the leader may be in it, too.
+	await(t, "reaping", func() bool { return len(p.r.orphans.list(nil)) <= 1 })
+	p.write("go-on", "", 0o644)
+	if res := <-done; res.Class != OK || res.Leftover != 0 {
+		t.Errorf("%s, %d were ended", res.Class, res.Leftover)
+	}
+}
+
+// The supervisor looks like an orphan, and is none.
+func TestSupervisorIsNoOrphan(t *testing.T) {
+	p := adopting(t, Recipe{}, shell("true"))
+	for range 300 {
+		s, err := supervise.Start("run-1", func(err error) { t.Error(err) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(p.r.orphans.list(nil), s.PID()) { // another thread started it
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		p.r.supervisor = s
+		expectResult(t, p.execute(), OK, 0, "")
+		if n := p.r.Finish(); n > 0 || s.PID() == 0 {
+			t.Errorf("%d were ended, the supervisor is %d", n, s.PID())
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	t.Skip("the first thread never started anything")
 }
 
 // A leader that has just been started, and is not entered yet, is not reaped:
