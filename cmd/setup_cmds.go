@@ -3,16 +3,12 @@ package cmd
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"runtime"
 
 	"github.com/spf13/cobra"
 
-	"github.com/hacky-run/hacky/configs"
 	"github.com/hacky-run/hacky/internal/config"
-	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
@@ -83,57 +79,11 @@ Exit codes: 0 written, 2 a file is there already or cannot be written.`,
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			return a.initExample(dir)
+			return a.initExample(fsutil.OS(), dir)
 		},
 	}
 	c.Flags().BoolVar(&example, "example", false, "write the example session")
 	return c
-}
-
-func (a *app) initExample(dir string) error {
-	files := []struct {
-		name    string
-		content []byte
-	}{{session.TasksFile, configs.Example}, {"hacky.yaml", configs.HackyYAML}}
-	for _, f := range files {
-		path := filepath.Join(dir, f.name)
-		if _, err := os.Lstat(path); err == nil {
-			return fmt.Errorf("%s is there already and is not overwritten; name another directory: hacky init --example DIR", path)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for _, f := range files {
-		path := filepath.Join(dir, f.name)
-		if err := writeNew(path, f.content); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(a.stdout, "wrote %s\n", path); err != nil {
-			return err
-		}
-	}
-	at := ""
-	if dir != "." {
-		at = "cd " + shellQuote(dir) + " && "
-	}
-	_, err := fmt.Fprintf(a.stdout, "next: %shacky run\n", at)
-	return err
-}
-
-// writeNew writes a file that must not be there.
-func writeNew(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
 }
 
 // versionLine is the version for people; --version prints it, too.

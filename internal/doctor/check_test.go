@@ -173,7 +173,7 @@ func TestLeftovers(t *testing.T) {
 	}
 	wants(t, s, "stale-files", doctor.Warning, ".tasks.json.0123456789abcdef.hacky-tmp", `"hacky run"`)
 	path := filepath.Join(s.Session.Dir, "tasks.json.journal")
-	wants(t, s, "journal", doctor.Failed, "tasks.json.journal", "type: hacky status")
+	wants(t, s, "journal", doctor.Failed, "tasks.json.journal", "type: hacky validate --repair")
 	records := []journal.Record{{ID: "P1.M1.T1.S1", At: old, Seq: 1}, {ID: "P1.M1.T1.S2", At: old, Seq: 2}}
 	j, err := journal.Create(fsutil.OS(), path, journal.Base{}, records, journal.Options{})
 	if err != nil {

@@ -104,10 +104,21 @@ type DamageError struct {
 	Path   string
 	Offset int64
 	What   string
-	Newer  bool // it is whole, perhaps, and of a version that this program does not know
-	// Readable are the records in frames that are whole.
+	// Readable are the records in frames that are whole, Before of them in front
+	// of the damage. A record that a readable frame calls flushed is not among them.
 	Readable []Record
+	Before   int
+	// Gaps are the bytes that cannot be read, in order. There are none where a
+	// whole frame is missing, or stands twice.
+	Gaps []Gap
+	// Newer tells that a later hacky may have written it: it has another format
+	// version, or whole frames that say what this one does not know. Then nothing
+	// may be wrong with it.
+	Newer bool
 }
+
+// Gap is a range of bytes in a file: from From up to, not including, To.
+type Gap struct{ From, To int64 }
 
 func (e *DamageError) Error() string {
 	return fmt.Sprintf("the journal %s is damaged at byte %d: %s", e.Path, e.Offset, e.What)
@@ -157,23 +168,30 @@ func Decode(path string, data []byte) (*Contents, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
-	damage := func(at int, what string, readable []Record) error {
-		return &DamageError{Path: path, Offset: int64(at), What: what, Readable: readable}
+	damage := func(at int, what string) *DamageError {
+		return &DamageError{Path: path, Offset: int64(at), What: what, Gaps: []Gap{{int64(at), int64(len(data))}}}
 	}
 	begun := string(data[:min(len(data), len(headerMagic))])
 	if len(bytes.Trim(data, "\x00")) == 0 || len(data) < headerSize && strings.HasPrefix(headerMagic, begun) {
 		return nil, nil // a crash cut it off where it begins, before anything was acknowledged
 	}
 	if len(data) < headerSize || string(data[:8]) != headerMagic {
-		return nil, damage(0, "it does not begin like a journal", nil)
+		d := damage(0, "it does not begin like a journal")
+		d.read(Contents{}, data, 0)
+		return nil, d
 	}
 	if v := binary.LittleEndian.Uint32(data[8:]); v != version {
-		return nil, &DamageError{Path: path, Offset: 8, Newer: v > version,
-			What: fmt.Sprintf("it has format version %d; this hacky knows %d", v, version)}
+		d := damage(8, fmt.Sprintf("it has format version %d; this hacky knows %d", v, version))
+		if d.Newer = v > version; !d.Newer { // there was no such version
+			d.read(Contents{}, data, 8)
+		}
+		return nil, d
 	}
 	c := &Contents{Base: Base(data[16:headerSize])}
 	if binary.LittleEndian.Uint32(data[12:]) != checksum(c.Base[:]) {
-		return nil, damage(12, "its header has a wrong checksum", nil)
+		d := damage(12, "its header has a wrong checksum")
+		d.read(Contents{}, data, 12)
+		return nil, d
 	}
 	at := headerSize
 	for number := uint64(1); ; number++ {
@@ -189,23 +207,51 @@ func Decode(path string, data []byte) (*Contents, error) {
 	}
 	// A frame is written only when the one before it is stable, so a whole
 	// frame behind this one means that this one was whole, too.
-	lost, found := *c, false
-	for next := 0; next < len(rest); next++ {
-		k := bytes.Index(rest[next:], []byte(frameMagic))
+	d := damage(at, "what should be there is missing, or unknown to this hacky, and it is not the end")
+	if d.read(*c, data, at) {
+		return nil, d
+	}
+	c.Torn, c.TornAt = rest, int64(at)
+	return c, nil
+}
+
+// read takes what is whole behind the damage that begins at from, with c in
+// front of it, and reports whether there is any.
+func (d *DamageError) read(c Contents, data []byte, from int) (found bool) {
+	end := len(bytes.TrimRight(data, "\x00"))
+	last := uint64(0) // number of the last record in front
+	if n := len(c.Records); n > 0 {
+		last = c.Records[n-1].Seq
+	}
+	d.Gaps = nil
+	for next := from; next < end; next++ {
+		k := bytes.Index(data[next:end], []byte(frameMagic))
 		if k < 0 {
 			break
 		}
 		next += k
-		if size, whole, _ := lost.frame(data[at+next:], 0); whole {
-			found = true
-			next += size - 1
+		size, whole, ok := c.frame(data[next:], 0)
+		if found = found || whole; !whole {
+			continue
+		}
+		if d.Newer = d.Newer || !ok; ok {
+			if next > from {
+				d.Gaps = append(d.Gaps, Gap{int64(from), int64(next)})
+			}
+			from = next + size
+		}
+		next += size - 1
+	}
+	if from < end {
+		d.Gaps = append(d.Gaps, Gap{int64(from), int64(end)})
+	}
+	d.Readable = c.Records
+	for _, r := range c.Records {
+		if r.Seq <= last {
+			d.Before++
 		}
 	}
-	if found {
-		return nil, damage(at, "what should be there is missing, or unknown to this hacky, and it is not the end", lost.Records)
-	}
-	c.Torn, c.TornAt = rest, int64(at)
-	return c, nil
+	return found
 }
 
 // frame takes the frame at the beginning of data. It is whole if its checksum

@@ -188,9 +188,67 @@ func TestOtherVersion(t *testing.T) {
 	data := encodeHeader(Base{})
 	binary.LittleEndian.PutUint32(data[8:], 2)
 	_, err := Decode("j", data)
-	if err == nil || !strings.Contains(err.Error(), "format version 2") {
-		t.Errorf("%v", err)
+	var damage *DamageError
+	if !errors.As(err, &damage) || !strings.Contains(err.Error(), "format version 2") || !damage.Newer {
+		t.Errorf("%v, %+v", err, damage)
 	}
+	binary.LittleEndian.PutUint32(data[8:], 0)
+	if _, err := Decode("j", data); !errors.As(err, &damage) || damage.Newer {
+		t.Errorf("version 0: %v, %+v", err, damage)
+	}
+}
+
+// TestDamageSaysWhere: what can be read of a damaged journal, in front of the
+// damage and behind it, and what cannot.
+func TestDamageSaysWhere(t *testing.T) {
+	rec := func(seq uint64) []byte { return encode(record(seq)).data }
+	frames := [][]byte{encodeFrame(1, rec(1)), encodeFrame(2, rec(2)), encodeFrame(3, rec(3)), encodeFrame(4, rec(4)), encodeFrame(5, encodeFlushed(1, Base{9}))}
+	var ends []int64
+	end := int64(headerSize)
+	for _, f := range frames {
+		end += int64(len(f))
+		ends = append(ends, end)
+	}
+	alien := encodeFrame(2, []byte{99})
+	tests := []struct {
+		name   string
+		spoil  func([]byte) []byte
+		seqs   []uint64
+		before int
+		gaps   []Gap
+		newer  bool
+	}{
+		{"the second", flip(ends[0] + 30), []uint64{3, 4}, 0, []Gap{{ends[0], ends[1]}}, false}, // 1 is flushed, says 5
+		{"the third", flip(ends[1] + 30), []uint64{2, 4}, 1, []Gap{{ends[1], ends[2]}}, false},
+		{"the second and the fourth", func(b []byte) []byte { return flip(ends[2])(flip(ends[0])(b)) }, []uint64{3}, 0, []Gap{{ends[0], ends[1]}, {ends[2], ends[3]}}, false},
+		{"the second and the last", func(b []byte) []byte { return flip(ends[3])(flip(ends[0])(b)) }, []uint64{1, 3, 4}, 1, []Gap{{ends[0], ends[1]}, {ends[3], ends[4] - 31}}, false}, // zeros at the end may be anything
+		{"the header", flip(20), []uint64{2, 3, 4}, 0, []Gap{{12, headerSize}}, false},
+		{"the first letter", flip(0), []uint64{2, 3, 4}, 0, []Gap{{0, headerSize}}, false},
+		{"the second is missing", func(b []byte) []byte { return slices.Delete(b, int(ends[0]), int(ends[1])) }, []uint64{3, 4}, 0, nil, false},
+		{"the second is foreign", func(b []byte) []byte {
+			return slices.Concat(b[:ends[0]], alien, b[ends[1]:])
+		}, []uint64{3, 4}, 0, []Gap{{ends[0], ends[0] + int64(len(alien))}}, true},
+	}
+	for _, tt := range tests {
+		data := append(tt.spoil(slices.Concat(encodeHeader(Base{1}), bytes.Join(frames, nil))), make([]byte, 300)...)
+		_, err := Decode("j", data)
+		var d *DamageError
+		if !errors.As(err, &d) {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		var seqs []uint64
+		for _, r := range d.Readable {
+			seqs = append(seqs, r.Seq)
+		}
+		if !slices.Equal(seqs, tt.seqs) || d.Before != tt.before || !slices.Equal(d.Gaps, tt.gaps) || d.Newer != tt.newer {
+			t.Errorf("%s: readable %d, %d of them before, gaps %v, newer %v; want %d, %d, %v, %v", tt.name, seqs, d.Before, d.Gaps, d.Newer, tt.seqs, tt.before, tt.gaps, tt.newer)
+		}
+	}
+}
+
+func flip(at int64) func([]byte) []byte {
+	return func(b []byte) []byte { b[at] ^= 4; return b }
 }
 
 // FuzzDecode decodes data, and payload as the only frame of a journal.

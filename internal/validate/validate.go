@@ -209,7 +209,7 @@ func (e *examination) journal() {
 	case errors.As(err, &damage):
 		e.add(Problem{Kind: Journal, File: path, damage: damage, Mend: "keep a backup, put what can be read into tasks.json, start anew",
 			Message: fmt.Sprintf("it is damaged at byte %d: %s; %s; updates in the part that cannot be read, if there were any, are not known",
-				damage.Offset, damage.What, readable(damage))})
+				damage.Offset, damage.What, readable(damage)) + gaps(damage)})
 	case err != nil:
 		e.add(Problem{Kind: Journal, File: path, Message: "it cannot be read: " + fsutil.Reason(err)})
 	case c == nil || e.runs():
@@ -223,6 +223,18 @@ func (e *examination) journal() {
 				Message: fmt.Sprintf("%d updates of a run that did not end well wait in it; they count, and the next \"%s\" puts them into tasks.json", len(c.Records), e.Hint("run"))})
 		}
 	}
+}
+
+// gaps says which bytes cannot be read.
+func gaps(d *journal.DamageError) string {
+	var parts []string
+	for _, g := range d.Gaps {
+		parts = append(parts, fmt.Sprintf("%d to %d", g.From, g.To))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (bytes %s)", strings.Join(parts, ", "))
 }
 
 // readable says what can be read of a damaged journal.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hacky-run/hacky/internal/fsutil"
@@ -30,7 +31,7 @@ const sector = 512
 // shows the state before the operation.
 //
 // It knows what goes through it and what was in the directory at the beginning,
-// and takes that for stable. It does not follow the renaming of directories.
+// and takes that for stable.
 type Crash struct {
 	fsutil.FS
 	root string
@@ -277,8 +278,12 @@ func (c *Crash) Rename(oldName, newName string) error {
 		defer c.mu.Unlock()
 		from, to := filepath.Clean(oldName), filepath.Clean(newName)
 		c.change(func(m map[string]*inode) {
-			m[to] = m[from]
-			delete(m, from)
+			for name, n := range maps.Clone(m) { // of a directory, also what is in it
+				if name == from || strings.HasPrefix(name, from+string(filepath.Separator)) {
+					m[to+name[len(from):]] = n
+					delete(m, name)
+				}
+			}
 		}, from, to)
 	}
 	return err

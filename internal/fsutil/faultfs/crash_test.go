@@ -1,6 +1,7 @@
 package faultfs_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -206,4 +207,44 @@ func list(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return strings.Join(files, " ")
+}
+
+// TestCrashRenamesDirectory: what is in a directory comes along, whatever of it
+// was stable before.
+func TestCrashRenamesDirectory(t *testing.T) {
+	dir := t.TempDir()
+	c, err := faultfs.NewCrash(fsutil.OS(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"a", "ab"} {
+		must(c.Mkdir(filepath.Join(dir, name), 0o700))
+		f, err := c.OpenFile(filepath.Join(dir, name, "f"), os.O_WRONLY|os.O_CREATE, 0o600)
+		must(err)
+		_, err = f.WriteString(name)
+		must(errors.Join(err, f.Sync(), f.Close()))
+	}
+	must(c.SyncDir(filepath.Join(dir, "a")))
+	must(c.Rename(filepath.Join(dir, "a"), filepath.Join(dir, "b")))
+	for n, want := range []string{"a/f=a", "a/f=a", "a/f=a ab/f=ab", "ab/f=ab b/f=a"} {
+		clone := t.TempDir()
+		must(c.Clone(clone, func(i int) bool { return i < n }))
+		found, err := filepath.Glob(filepath.Join(clone, "*/*"))
+		must(err)
+		var got []string
+		for _, name := range found {
+			data, err := os.ReadFile(name)
+			must(err)
+			got = append(got, strings.TrimPrefix(name, clone+"/")+"="+string(data))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("after %d of %d operations there is %q, want %q", n, c.Pending(), got, want)
+		}
+	}
 }
