@@ -115,7 +115,7 @@ func (s *Session) decide(it *backlog.Item, seen uint8, running bool, saved time.
 	switch {
 	case theirs == ours.To: // pending until it is known to be on stable storage
 		return
-	case running && !(noted && when.After(ours.At)):
+	case running && (!noted || !when.After(ours.At)):
 		keepOurs, why = true, "it is being executed, and its status follows from how that ends, not from what a program writes"
 	case theirs == backlog.Complete:
 		why = "a Complete of another program is never turned back"
