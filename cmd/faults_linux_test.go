@@ -117,18 +117,6 @@ func recoveryOf(t *testing.T, dir string) recovery {
 
 const renames = "rename,renameat,renameat2"
 
-// done checks that a session came to its end and nothing is left behind.
-func done(t *testing.T, dir string) {
-	t.Helper()
-	if n := strings.Count(read(t, filepath.Join(dir, "tasks.json")), `"Complete"`); n != 5 {
-		t.Errorf("%d items are Complete, want 5", n)
-	}
-	if exists(filepath.Join(dir, "tasks.json.failed")) {
-		t.Error("there is a recovery file")
-	}
-	noLitter(t, dir)
-}
-
 func TestFirstTwoRenamesBusy(t *testing.T) {
 	t.Parallel()
 	dir := session(t, two())

@@ -273,3 +273,15 @@ func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
+
+// done checks that a session came to its end and nothing is left behind.
+func done(t *testing.T, dir string) {
+	t.Helper()
+	if n := strings.Count(read(t, filepath.Join(dir, "tasks.json")), `"Complete"`); n != 5 {
+		t.Errorf("%d items are Complete, want 5", n)
+	}
+	if exists(filepath.Join(dir, "tasks.json.failed")) {
+		t.Error("there is a recovery file")
+	}
+	noLitter(t, dir)
+}
