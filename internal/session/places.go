@@ -228,9 +228,9 @@ func reserveUsed(fsys fsutil.FS, name string) bool {
 	return err == nil && n == 1 && first[0] != 0
 }
 
-// useReserve makes the reserve a recovery file with this content and returns
-// where it is then.
-func (s *Session) useReserve(content []byte) (path string, err error) {
+// useReserve makes the reserve a recovery file with this content, under the
+// first of these names that can be had, and returns where it is then.
+func (s *Session) useReserve(content []byte, targets []string) (path string, err error) {
 	name := reserve(s.path)
 	if reserveUsed(s.fs, name) {
 		return "", errors.New("the reserve is in use")
@@ -238,7 +238,7 @@ func (s *Session) useReserve(content []byte) (path string, err error) {
 	if err := s.fillReserve(name, content); err != nil {
 		return "", fmt.Errorf("use reserve: %w", err)
 	}
-	for _, to := range []string{s.loc.RecoveryPath(), besideReserve(s.path)} {
+	for _, to := range targets {
 		if err = s.fs.Rename(name, to); err == nil {
 			return to, errors.Join(s.fs.SyncDir(filepath.Dir(to)), s.fs.SyncDir(filepath.Dir(name)))
 		}

@@ -214,14 +214,19 @@ func (s *Session) writeReserve(doc document, ours []Update, reason recoveryError
 	if changes, err = s.addTo(s.loc.RecoveryPath(), doc, ours); err != nil {
 		return "", nil, err
 	}
-	if more, err := s.addTo(besideReserve(s.path), doc, changes); err == nil {
-		changes = more
-	}
+	targets, beside := []string{s.loc.RecoveryPath()}, besideReserve(s.path)
+	switch waiting, err := readRecovery(s.fs, beside); {
+	case errors.Is(err, fs.ErrNotExist):
+		targets = append(targets, beside)
+	case err == nil && waiting.Damage == nil:
+		changes = mergeChanges(waiting.changesOn(doc.b, doc.disk), changes)
+		targets = append(targets, beside)
+	} // else it may hold updates that hacky cannot see: it stays
 	content, err := json.Marshal(s.head(s.loc.RecoveryPath(), doc, changes, reason))
 	if err != nil {
 		return "", nil, fmt.Errorf("encode recovery file: %w", err)
 	}
-	path, err = s.useReserve(append(content, '\n'))
+	path, err = s.useReserve(append(content, '\n'), targets)
 	return path, changes, err
 }
 
