@@ -77,7 +77,7 @@ func (s *Supervisor) hackyDies(t *testing.T) {
 
 func TestGroups(t *testing.T) {
 	s := started(t, neverLost(t))
-	first, gone, second := victim(t, "sleep 60"), victim(t, "exit 0"), victim(t, "sleep 60 & wait")
+	first, gone, second := victim(t, "exec sleep 60"), victim(t, "exit 0"), victim(t, "sleep 60 & exec sleep 60")
 	s.Began(first.Process.Pid)
 	slot := s.Began(gone.Process.Pid)
 	_ = ended(t, gone)
@@ -85,7 +85,7 @@ func TestGroups(t *testing.T) {
 	if again := s.Began(second.Process.Pid); again != slot {
 		t.Errorf("slot %d is not used again, but %d", slot, again)
 	}
-	bystander := victim(t, "sleep 60")
+	bystander := victim(t, "exec sleep 60")
 	s.hackyDies(t)
 	for _, c := range []*exec.Cmd{first, second} {
 		if sig := ended(t, c); sig != syscall.SIGTERM {
@@ -114,7 +114,7 @@ func TestStubborn(t *testing.T) {
 // Kill saves the grace.
 func TestKill(t *testing.T) {
 	s := started(t, neverLost(t))
-	c := victim(t, "sleep 60")
+	c := victim(t, "exec sleep 60")
 	s.Began(c.Process.Pid)
 	s.Kill()
 	s.hackyDies(t)
@@ -126,7 +126,7 @@ func TestKill(t *testing.T) {
 // At the end of a run the supervisor goes at once, and ends nothing.
 func TestClose(t *testing.T) {
 	s := started(t, neverLost(t))
-	c := victim(t, "sleep 60", "HACKY_RUN_ID=run-of-"+t.Name())
+	c := victim(t, "exec sleep 60", "HACKY_RUN_ID=run-of-"+t.Name())
 	s.Began(c.Process.Pid)
 	pid := s.PID()
 	if err := s.Close(); err != nil {
