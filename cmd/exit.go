@@ -40,13 +40,14 @@ func (e *exitError) Unwrap() error { return e.err }
 func exitCode(err error) int {
 	var coded *exitError
 	var flush *session.FlushError
+	var unstable *session.UnstableError
 	var locked *session.LockedError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &coded):
 		return coded.code
-	case errors.As(err, &flush):
+	case errors.As(err, &flush), errors.As(err, &unstable):
 		return exitRecovery
 	case errors.As(err, &locked):
 		return exitLocked

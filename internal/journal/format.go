@@ -124,6 +124,31 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("the journal %s is damaged at byte %d: %s", e.Path, e.Offset, e.What)
 }
 
+// Says is what can still be read, in words for people.
+func (e *DamageError) Says() string {
+	if len(e.Readable) == 0 {
+		return "nothing in it can be read"
+	}
+	last := map[string]backlog.Status{}
+	var ids []string
+	for _, r := range e.Readable {
+		if _, known := last[r.ID]; !known {
+			ids = append(ids, r.ID)
+		}
+		last[r.ID] = r.To
+	}
+	const most = 20
+	var parts []string
+	for k, id := range ids {
+		if k == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(ids)-most))
+			break
+		}
+		parts = append(parts, id+" "+last[id].String())
+	}
+	return "it still says: " + strings.Join(parts, ", ")
+}
+
 // Read reads a journal, which may be in use. One that is absent or empty says
 // nothing; Contents is then nil. The error is a *DamageError, or the file
 // system's.

@@ -31,7 +31,8 @@ type Base [32]byte
 
 // Options say how a journal is written.
 type Options struct {
-	// Window is how long a commit that is not urgent may wait for others.
+	// Window is how long a commit that is not urgent may wait for others. hacky
+	// leaves it 0: it gained nothing (docs/design/0002-journal.md).
 	Window time.Duration
 	// Unsafe leaves out the fdatasync, to measure what it costs.
 	Unsafe bool

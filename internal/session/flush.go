@@ -49,6 +49,20 @@ func (e *FlushError) Error() string {
 		plural(e.Attempts, "attempt", "attempts"), where)
 }
 
+// UnstableError says that what this session was told is settled, by another
+// program's save perhaps, but not known to be on stable storage. Nothing waits:
+// it has to be said again.
+type UnstableError struct {
+	Backlog string
+	Err     error
+}
+
+func (e *UnstableError) Error() string {
+	return fmt.Sprintf("%s cannot be made to last: %s; mend the cause, look what it says, and do this again", e.Backlog, fsutil.Reason(e.Err))
+}
+
+func (e *UnstableError) Unwrap() error { return e.Err }
+
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -81,7 +95,7 @@ func (s *Session) flushLoop() {
 		next := s.opts.Interval
 		if s.waiting() {
 			took, err := s.flush(context.Background())
-			if err != nil {
+			if err != nil && s.gaveUp.Load() {
 				return // opts.Failed has been told
 			}
 			pause := time.Duration(float64(took) * (1 - flushShare) / flushShare)
@@ -96,7 +110,7 @@ func (s *Session) flushLoop() {
 // storage. If another program has saved the file since, that is merged even
 // with an empty batch: it may have brought back old statuses. The error is a
 // *FlushError: the updates are then in the recovery file, and every later Flush
-// fails in the same way without trying.
+// fails in the same way without trying. Or it is an *UnstableError.
 func (s *Session) Flush(ctx context.Context) error {
 	_, err := s.flush(ctx)
 	return err
@@ -131,14 +145,20 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 		return s.write(ctx)
 	})
 	if err == nil {
+		s.mu.Lock()
+		s.stable = s.seq - uint64(len(s.batch))
+		s.mu.Unlock()
 		return took, nil
 	}
 	s.mu.Lock()
-	pending, seq := len(s.batch), s.seq
+	pending, seq, accepted := len(s.batch), s.seq, s.seq > s.stable
 	s.mu.Unlock()
 	if pending == 0 { // merging left nothing to write, or there never was
 		s.log.Warn().Err(err).Msg("cannot look after tasks.json, which another program has changed; nothing is pending")
 		s.settle(seq, err)
+		if accepted || s.derive {
+			return took, &UnstableError{Backlog: s.loc.Path(), Err: err}
+		}
 		return took, nil
 	}
 	s.failure = &FlushError{Err: err, Attempts: attempts, Backlog: s.loc.Path()}

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -27,10 +26,6 @@ import (
 
 // JournalPath is the journal's path.
 func (l Location) JournalPath() string { return l.Path() + ".journal" }
-
-// DefaultWindow is how long a completion may wait for others to be made stable
-// together with them, while other subtasks run.
-const DefaultWindow = 3 * time.Millisecond
 
 // runLockPatience is how long a run waits for the run lock: another writer may
 // hold it for a moment, to replay what a dead run left in its journal.
@@ -92,7 +87,7 @@ func readJournal(fsys fsutil.FS, l Location) (*journal.Contents, error) {
 	case errors.As(err, &damage) && damage.Newer:
 		return nil, fmt.Errorf("%w; nothing was changed: use the newer hacky that wrote it", err)
 	case errors.As(err, &damage):
-		return nil, fmt.Errorf("%w; nothing was changed; %s; to see all of it, and to keep a backup and go on with what can be read, type: hacky validate --repair", err, readable(damage))
+		return nil, fmt.Errorf("%w; nothing was changed; %s; to see all of it, and to keep a backup and go on with what can be read, type: hacky validate --repair", err, damage.Says())
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("the journal %s cannot be read: permission denied", l.JournalPath())
 	case err != nil:
@@ -141,31 +136,6 @@ func (s *Session) contents() (*journal.Contents, error) {
 		return p.contents, nil
 	}
 	return readJournal(s.fs, s.loc)
-}
-
-// readable says what can still be read of a damaged journal.
-func readable(d *journal.DamageError) string {
-	if len(d.Readable) == 0 {
-		return "nothing in it can be read"
-	}
-	last := map[string]backlog.Status{}
-	var ids []string
-	for _, r := range d.Readable {
-		if _, known := last[r.ID]; !known {
-			ids = append(ids, r.ID)
-		}
-		last[r.ID] = r.To
-	}
-	const most = 20
-	var parts []string
-	for k, id := range ids {
-		if k == most {
-			parts = append(parts, fmt.Sprintf("and %d more", len(ids)-most))
-			break
-		}
-		parts = append(parts, id+" "+last[id].String())
-	}
-	return "it still says: " + strings.Join(parts, ", ")
 }
 
 // replayed decides what a journal's records change in a document, by the rules
@@ -301,7 +271,7 @@ func (s *Session) openJournal() error {
 		// On one thread, as a flush is; see there.
 		runtime.LockOSThread()
 		_, err = retry.Do(context.Background(), s.opts.Retry, fsutil.Transient, s.logRetry("the journal cannot be started, trying again"), func() (err error) {
-			s.journal, err = journal.Create(s.fs, path, s.base, records, journal.Options{Window: s.opts.Window, Unsafe: s.opts.Unsafe})
+			s.journal, err = journal.Create(s.fs, path, s.base, records, journal.Options{Unsafe: s.opts.Unsafe})
 			return err
 		})
 		runtime.UnlockOSThread()

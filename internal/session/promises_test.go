@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -165,4 +166,31 @@ func TestSyncsWhatOthersWrote(t *testing.T) {
 		t.Errorf("acknowledged with %d syncs of the file and %d of the directory", file, dir)
 	}
 	closeSession(t, s)
+}
+
+// TestGaveWayUnstable: an update that gives way to another hacky's is settled
+// only when that is on stable storage; else the caller is told.
+func TestGaveWayUnstable(t *testing.T) {
+	l := home(t, sample(planned(2)...))
+	broken := true
+	s := open(t, l, options(faultfs.New(fsutil.OS(), func(op faultfs.Op) error {
+		if broken && op.Name == "Sync" && filepath.Base(op.Path) == l.Name {
+			return syscall.ENOSPC
+		}
+		return nil
+	}), nil))
+	apply(t, s, backlog.Failed, 1)
+	other := open(t, l, options(nil, nil))
+	apply(t, other, backlog.Complete, 1)
+	closeSession(t, other)
+	var unstable *UnstableError
+	if err := s.Flush(t.Context()); !errors.As(err, &unstable) || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Flush says %v", err)
+	}
+	broken = false
+	apply(t, s, backlog.Complete, 2)
+	closeSession(t, s)
+	if got := statuses(t, l); got != "CC" {
+		t.Error(got)
+	}
 }

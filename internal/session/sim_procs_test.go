@@ -68,7 +68,6 @@ func (w *simWorld) runScript(p *simProc) {
 	o.Run = true
 	o.Interval = []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond, time.Second}[p.r.IntN(4)]
 	o.Batch = []int{0, 1, 3, 100}[p.r.IntN(4)]
-	o.Window = []time.Duration{0, DefaultWindow}[p.r.IntN(2)]
 	s := w.open(p, o)
 	if s == nil {
 		return

@@ -209,7 +209,7 @@ func (e *examination) journal() {
 	case errors.As(err, &damage):
 		e.add(Problem{Kind: Journal, File: path, damage: damage, Mend: "keep a backup, put what can be read into tasks.json, start anew",
 			Message: fmt.Sprintf("it is damaged at byte %d: %s; %s; updates in the part that cannot be read, if there were any, are not known",
-				damage.Offset, damage.What, readable(damage)) + gaps(damage)})
+				damage.Offset, damage.What, damage.Says()) + gaps(damage)})
 	case err != nil:
 		e.add(Problem{Kind: Journal, File: path, Message: "it cannot be read: " + fsutil.Reason(err)})
 	case c == nil || e.runs():
@@ -235,31 +235,6 @@ func gaps(d *journal.DamageError) string {
 		return ""
 	}
 	return fmt.Sprintf(" (bytes %s)", strings.Join(parts, ", "))
-}
-
-// readable says what can be read of a damaged journal.
-func readable(d *journal.DamageError) string {
-	if len(d.Readable) == 0 {
-		return "nothing in it can be read"
-	}
-	last := map[string]backlog.Status{}
-	var ids []string
-	for _, r := range d.Readable {
-		if _, known := last[r.ID]; !known {
-			ids = append(ids, r.ID)
-		}
-		last[r.ID] = r.To
-	}
-	const most = 10
-	var parts []string
-	for k, id := range ids {
-		if k == most {
-			parts = append(parts, fmt.Sprintf("and %d more", len(ids)-most))
-			break
-		}
-		parts = append(parts, id+" "+last[id].String())
-	}
-	return "it still says: " + strings.Join(parts, ", ")
 }
 
 func (e *examination) recovery() {
