@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -187,13 +188,21 @@ func (s *Session) reserveSize() int64 {
 func (s *Session) arm() {
 	name, size := reserve(s.path), s.reserveSize()
 	info, err := s.fs.Lstat(name)
-	switch {
-	case err == nil && info.Size() >= size, reserveUsed(s.fs, name):
+	if err == nil && info.Size() >= size {
 		return
-	case err == nil:
-		err = s.fs.Remove(name)
-	case errors.Is(err, fs.ErrNotExist):
+	}
+	var used bool
+	if err == nil { // too small: cut off, or it holds updates; what cannot be told stays
+		used, err = lookAtReserve(s.fs, name)
+		if err == nil && !used {
+			err = s.fs.Remove(name)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
+	}
+	if used {
+		return
 	}
 	if err == nil {
 		err = s.makeReserve(name, size)
@@ -216,23 +225,36 @@ func (s *Session) makeReserve(name string, size int64) error {
 	return err
 }
 
-// reserveUsed reports whether the reserve has become a recovery file.
+// reserveUsed reports whether the reserve is known to be a recovery file.
 func reserveUsed(fsys fsutil.FS, name string) bool {
+	used, err := lookAtReserve(fsys, name)
+	return used && err == nil
+}
+
+// lookAtReserve tells whether the reserve has become a recovery file. With an
+// error that is not known, and nobody may touch it.
+func lookAtReserve(fsys fsutil.FS, name string) (used bool, err error) {
 	f, err := fsys.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer f.Close() //nolint:errcheck // only read from
 	var first [1]byte
 	n, err := f.Read(first[:])
-	return err == nil && n == 1 && first[0] != 0
+	if n == 0 && errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	return n == 1 && first[0] != 0, err
 }
 
 // useReserve makes the reserve a recovery file with this content, under the
 // first of these names that can be had, and returns where it is then.
 func (s *Session) useReserve(content []byte, targets []string) (path string, err error) {
 	name := reserve(s.path)
-	if reserveUsed(s.fs, name) {
+	switch used, err := lookAtReserve(s.fs, name); {
+	case err != nil:
+		return "", fmt.Errorf("use reserve: %w", err)
+	case used:
 		return "", errors.New("the reserve is in use")
 	}
 	if err := s.fillReserve(name, content); err != nil {

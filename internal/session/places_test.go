@@ -363,3 +363,39 @@ func TestReserveGrows(t *testing.T) {
 		t.Errorf("%d and %d bytes", small, size())
 	}
 }
+
+// TestReserveInUseStays: whatever operation on it fails, a reserve that holds
+// updates is neither armed over nor removed.
+func TestReserveInUseStays(t *testing.T) {
+	l := home(t, sample(planned(2)...))
+	broken := false
+	s := open(t, l, options(faultfs.New(fsutil.OS(), switched(&broken, func(op faultfs.Op) error {
+		if op.Name == "Rename" {
+			return syscall.EACCES
+		}
+		return filledUp(l.Dir, syscall.ENOSPC)(op)
+	})), nil))
+	apply(t, s, backlog.Complete, 1)
+	broken = true
+	flushError(t, s.Close(context.Background()))
+	held := get(t, reserve(l.Path()))
+	for n := 1; ; n++ {
+		reached := false
+		f := faultfs.New(fsutil.OS(), func(op faultfs.Op) error {
+			if op.N == n {
+				reached = true
+				return syscall.EIO
+			}
+			return nil
+		})
+		if s, err := Open(l, options(f, nil)); err == nil {
+			closeSession(t, s)
+		}
+		if !exists(t, reserve(l.Path())) || get(t, reserve(l.Path())) != held {
+			t.Fatalf("operation %d: the updates in the reserve are lost", n)
+		}
+		if !reached {
+			break
+		}
+	}
+}
