@@ -36,6 +36,9 @@ type Options struct {
 	Window time.Duration
 	// Unsafe leaves out the fdatasync, to measure what it costs.
 	Unsafe bool
+	// Ahead, if not nil, is called once before each commit, when it is fixed what
+	// is in it: for what has to be written before its records count.
+	Ahead func()
 }
 
 // Sizes of the file: what is allocated ahead at first and later, and when it is
@@ -140,6 +143,9 @@ func (j *Journal) commitAll(urgent bool) {
 		j.next, j.waiting = nil, nil
 		frame, err := j.frameOf(next), j.failed
 		j.mu.Unlock()
+		if j.opts.Ahead != nil {
+			j.opts.Ahead()
+		}
 		if err == nil {
 			var more []func(error)
 			more, err = j.commit(frame)

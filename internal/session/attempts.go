@@ -62,8 +62,8 @@ type CommandRecord struct {
 }
 
 // attemptLog appends to artifacts/attempts.ndjson. The file is evidence, not
-// state: lines are gathered and written before a flush says that their
-// subtasks are complete, and they are not synced.
+// state: lines are gathered, written before the journal or a flush says that
+// their subtasks are complete, and not synced.
 type attemptLog struct {
 	dir string
 
@@ -162,6 +162,13 @@ func Evidence(l Location, id string, most int) ([]json.RawMessage, error) {
 }
 
 func attemptsPath(dir string) string { return filepath.Join(dir, "artifacts", "attempts.ndjson") }
+
+// keepEvidence writes the attempts that were gathered.
+func (s *Session) keepEvidence() {
+	if err := s.attempts.flush(); err != nil {
+		s.log.Warn().Err(err).Msg("cannot keep the evidence of attempts")
+	}
+}
 
 // flush writes what was gathered.
 func (l *attemptLog) flush() error {

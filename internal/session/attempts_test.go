@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hacky-run/hacky/internal/backlog"
 )
 
 func record(t *testing.T, s *Session, n, attempt int) {
@@ -136,4 +138,17 @@ func TestAttemptsAtOnce(t *testing.T) {
 	if n != 200 {
 		t.Errorf("%d lines", n)
 	}
+}
+
+// TestEvidenceBeforeAcknowledgement: a kill -9 right after an acknowledgement
+// finds the attempt written down.
+func TestEvidenceBeforeAcknowledgement(t *testing.T) {
+	l := home(t, sample(planned(2)...))
+	s := open(t, l, runOptions(nil, nil))
+	record(t, s, 1, 7)
+	if !acknowledge(t, s, backlog.Complete, 1) {
+		t.Fatal("not acknowledged")
+	}
+	wantAttempts(t, l, map[string]int{sub(1): 7})
+	closeSession(t, s)
 }

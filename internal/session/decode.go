@@ -24,7 +24,13 @@ type Recovery struct {
 	Base      string
 	Damage    error // why not everything could be read; nil if it could
 
-	whole *backlog.Backlog // pendingUpdates
+	whole []subtask // of pendingUpdates; nil without
+}
+
+// subtask is one of a whole backlog.
+type subtask struct {
+	ID     string
+	Status backlog.Status
 }
 
 // maxRecovery bounds a recovery file: a backlog and its changes.
@@ -89,6 +95,7 @@ func (r *Recovery) members(dec *json.Decoder, seen map[string]bool) error {
 	if _, err := dec.Token(); err != nil {
 		return err
 	}
+	var bad error // of a backlog that is not in order, behind which other members may be
 	for dec.More() {
 		key, err := dec.Token()
 		if err != nil {
@@ -108,7 +115,7 @@ func (r *Recovery) members(dec *json.Decoder, seen map[string]bool) error {
 		case "pendingUpdates":
 			var raw json.RawMessage
 			if err = dec.Decode(&raw); err == nil && string(raw) != "null" {
-				r.whole, err = backlog.Parse("pendingUpdates", string(raw))
+				bad = r.readWhole(raw)
 			}
 		default:
 			var ignored json.RawMessage
@@ -125,7 +132,54 @@ func (r *Recovery) members(dec *json.Decoder, seen map[string]bool) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more after its end")
 	}
-	return nil
+	return bad
+}
+
+// readWhole keeps the subtasks of a backlog, and of one that is not in order
+// those that are.
+func (r *Recovery) readWhole(raw json.RawMessage) error {
+	b, err := backlog.Parse("pendingUpdates", string(raw))
+	if err == nil {
+		r.whole = make([]subtask, 0, b.Len())
+		for i := range b.Items {
+			if it := &b.Items[i]; it.Kind == backlog.Subtask {
+				r.whole = append(r.whole, subtask{it.ID, it.Status})
+			}
+		}
+		return nil
+	}
+	err = fmt.Errorf("pendingUpdates: %w", err)
+	var loose struct {
+		Backlog []struct {
+			Milestones []struct {
+				Tasks []struct {
+					Subtasks []json.RawMessage
+				}
+			}
+		}
+	}
+	if json.Unmarshal(raw, &loose) != nil {
+		return err
+	}
+	for _, phase := range loose.Backlog {
+		for _, milestone := range phase.Milestones {
+			for _, task := range milestone.Tasks {
+				for _, text := range task.Subtasks {
+					var item struct {
+						ID     string
+						Status *backlog.Status
+					}
+					if json.Unmarshal(text, &item) != nil || item.Status == nil {
+						continue
+					}
+					if kind, err := backlog.ParseID(item.ID); err == nil && kind == backlog.Subtask {
+						r.whole = append(r.whole, subtask{item.ID, *item.Status})
+					}
+				}
+			}
+		}
+	}
+	return err
 }
 
 // readChanges keeps the good ones of a list in which some are not.
@@ -212,11 +266,7 @@ func (r *Recovery) changesOn(b *backlog.Backlog, disk []backlog.Status) []Update
 		return mergeChanges(nil, slices.SortedStableFunc(slices.Values(r.Changes), bySeq))
 	}
 	var out []Update
-	for i := range r.whole.Items {
-		it := &r.whole.Items[i]
-		if it.Kind != backlog.Subtask {
-			continue
-		}
+	for _, it := range r.whole {
 		n, ok := b.Lookup(it.ID)
 		if ok && disk[n] == it.Status {
 			continue

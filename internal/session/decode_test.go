@@ -96,6 +96,32 @@ func TestDecodeRecovery(t *testing.T) {
 	}
 }
 
+// TestPartOfAWhole: of a backlog that is not in order, the subtasks that are can
+// be recovered, and so can the changes that stand behind it.
+func TestPartOfAWhole(t *testing.T) {
+	whole := strings.TrimSpace(sample(backlog.Complete, backlog.Failed, backlog.Complete))
+	whole = strings.Replace(whole, `"status":"Failed"`, `"status":"Done"`, 1)
+	b, err := backlog.Parse("tasks.json", sample(planned(3)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := DecodeRecovery([]byte(`{"pendingUpdates":` + whole + `}`))
+	if r.Damage == nil || !strings.Contains(r.Damage.Error(), "Done") {
+		t.Errorf("damage: %v", r.Damage)
+	}
+	var got []string
+	for _, u := range r.changesOn(b, b.Statuses()) {
+		got = append(got, u.ID+" "+u.To.String())
+	}
+	if want := sub(1) + " Complete," + sub(3) + " Complete"; strings.Join(got, ",") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+	r = DecodeRecovery([]byte(`{"pendingUpdates":` + whole + `,"changes":[{"id":"P1.M1.T1.S2","to":"Failed"}]}`))
+	if r.Damage == nil || waiting(r) != "S2=F" {
+		t.Errorf("%s, damage %v", waiting(r), r.Damage)
+	}
+}
+
 func TestReadRecoveryRefuses(t *testing.T) {
 	for want, make := range map[string]func(path string) error{
 		"no such file":        func(p string) error { return os.Symlink("gone", p) },

@@ -13,8 +13,9 @@
 // Parents' statuses are derived when a flush is made; nobody sets them.
 //
 // Files: tasks.json, tasks.json.failed, artifacts/attempts.ndjson, and in
-// .hacky/ the two locks: run.lock is held by the one run, write.lock by
-// whoever is just writing tasks.json.
+// .hacky/ the two locks, the reserve for a full disk (places.go) and the holds
+// of used up quotas (holds.go). run.lock is held by the one run, write.lock by
+// whoever is just writing tasks.json; notes.go tells what stands in that.
 //
 // A Session is safe for concurrent use.
 package session

@@ -212,9 +212,7 @@ func (s *Session) logRetry(message string) func(retry.Attempt) {
 // write is one attempt of a flush, all of it: a retry repeats it with a new
 // temp file.
 func (s *Session) write(ctx context.Context) error {
-	if err := s.attempts.flush(); err != nil {
-		s.log.Warn().Err(err).Msg("cannot keep the evidence of attempts")
-	}
+	s.keepEvidence()
 	lock, unlock, err := s.lockWrite(ctx)
 	if err != nil {
 		return err

@@ -271,7 +271,7 @@ func (s *Session) openJournal() error {
 		// On one thread, as a flush is; see there.
 		runtime.LockOSThread()
 		_, err = retry.Do(context.Background(), s.opts.Retry, fsutil.Transient, s.logRetry("the journal cannot be started, trying again"), func() (err error) {
-			s.journal, err = journal.Create(s.fs, path, s.base, records, journal.Options{Unsafe: s.opts.Unsafe})
+			s.journal, err = journal.Create(s.fs, path, s.base, records, journal.Options{Unsafe: s.opts.Unsafe, Ahead: s.keepEvidence})
 			return err
 		})
 		runtime.UnlockOSThread()

@@ -127,6 +127,7 @@ func (s *Session) decide(it *backlog.Item, seen uint8, running bool, saved time.
 		keepOurs, why = true, "ours is later"
 	default:
 		why = "theirs is later"
+		s.judged[said{it.ID, theirs}] = when
 	}
 	s.log.Warn().Str("id", it.ID).Stringer("ours", ours.To).Stringer("theirs", theirs).Bool("oursKept", keepOurs).
 		Str("why", why).Msg("a status was changed here and by another program")

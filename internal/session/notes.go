@@ -24,6 +24,8 @@ import (
 // readers take no lock; so the older ones of an item stay. Rejected: the
 // identity of the last file written by a hacky. It says nothing any more when
 // an editor saves, and too much when a hacky saves what an editor brought back.
+// What one hacky has judged to be later than its own word is noted like a word
+// of its own, so that another does not judge otherwise.
 
 // said is a status that a hacky gave an item.
 type said struct {
@@ -96,6 +98,12 @@ func notesOf(fsys fsutil.FS, l Location) (n notes, err error) {
 // leaveNotes adds what is about to be written. lock is the write lock's file,
 // s.notes what it says.
 func (s *Session) leaveNotes(lock fsutil.File, sent map[string]Update) error {
+	for key, at := range s.judged {
+		if at.After(s.notes[key]) {
+			s.notes[key] = at
+			s.news = true
+		}
+	}
 	for id, u := range sent {
 		if key := (said{id, u.To}); u.At.After(s.notes[key]) {
 			s.notes[key] = u.At
@@ -126,5 +134,6 @@ func (s *Session) leaveNotes(lock fsutil.File, sent map[string]Update) error {
 		return fmt.Errorf("note in the write lock what is written: %w", err)
 	}
 	s.news = false
+	clear(s.judged)
 	return nil
 }

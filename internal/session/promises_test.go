@@ -2,10 +2,12 @@ package session
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/fsutil"
@@ -192,5 +194,34 @@ func TestGaveWayUnstable(t *testing.T) {
 	closeSession(t, s)
 	if got := statuses(t, l); got != "CC" {
 		t.Error(got)
+	}
+}
+
+// TestJudgedOnce: what one hacky has judged to be later than its own word is
+// not judged otherwise by another, which knows it for an old status (seed 11295).
+func TestJudgedOnce(t *testing.T) {
+	t.Parallel()
+	l := home(t, sample(backlog.Failed, backlog.Planned))
+	old, err := os.ReadFile(l.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := open(t, l, options(nil, nil))
+	apply(t, first, backlog.Retrying, 1)
+	flush(t, first)
+	second := open(t, l, options(nil, nil))
+	apply(t, second, backlog.Researching, 1)
+	later := time.Now().Add(time.Second)
+	if err := errors.Join(os.WriteFile(l.Path(), old, 0o600), os.Chtimes(l.Path(), later, later)); err != nil {
+		t.Fatal(err)
+	}
+	closeSession(t, second)
+	if got := statuses(t, l); got != "FP" {
+		t.Fatalf("the second says %s", got)
+	}
+	apply(t, first, backlog.Complete, 2)
+	closeSession(t, first)
+	if got := statuses(t, l); got != "FC" {
+		t.Errorf("the first says %s", got)
 	}
 }

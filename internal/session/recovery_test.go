@@ -191,8 +191,9 @@ func TestRecoveryMerges(t *testing.T) {
 	if got := waiting(r); got != "S1=I S2=C S3=C" || r.Changes[1].From != backlog.Planned {
 		t.Errorf("the recovery file says %q, S2 from %v", got, r.Changes[1].From)
 	}
-	if got := letters(r.whole, r.whole.Statuses()); got != "ICCC" {
-		t.Errorf("pendingUpdates say %s", got)
+	want := []subtask{{sub(1), backlog.Implementing}, {sub(2), backlog.Complete}, {sub(3), backlog.Complete}, {sub(4), backlog.Complete}}
+	if !slices.Equal(r.whole, want) {
+		t.Errorf("pendingUpdates say %v", r.whole)
 	}
 	info, err := os.Stat(l.RecoveryPath())
 	if err != nil || info.Mode() != 0o600 {

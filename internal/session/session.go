@@ -73,6 +73,7 @@ type Session struct {
 	derive     bool             // all parents are to be derived; guarded by flushing
 	notes      notes            // what hackys have said last; guarded by flushing
 	news       bool             // the notes have to be written; guarded by flushing
+	judged     notes            // what others wrote and is to hold, not noted yet; guarded by flushing
 	rewrite    bool             // the file has to be written though it says what it should
 	foreign    bool             // the file is another program's and perhaps not on stable storage; guarded by flushing
 
@@ -141,7 +142,7 @@ func (d *document) note() {
 // *LockedError, or says why the directory cannot be written.
 func Open(l Location, opts Options) (*Session, error) {
 	s := &Session{loc: l, opts: opts, fs: opts.FS, log: opts.Log,
-		batch: map[string]Update{}, written: map[string]Update{}, recorded: map[string]bool{},
+		batch: map[string]Update{}, written: map[string]Update{}, recorded: map[string]bool{}, judged: notes{},
 		flushing: make(turn, 1), kick: make(chan struct{}, 1), closing: make(chan struct{}),
 		releaseRun: func() error { return nil }}
 	if s.fs == nil {

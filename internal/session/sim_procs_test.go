@@ -229,12 +229,14 @@ func (w *simWorld) close(p *simProc, s *Session) {
 	}
 	w.logf("%v has closed: %v", p, simplify(err))
 	var failed *FlushError
+	var unstable *UnstableError // the user is told to say it again
 	if errors.As(err, &failed) {
 		w.counts.failures++
 		w.handed = append(w.handed, failed.Unsaved...)
 		w.counts.handed += len(failed.Unsaved)
 	}
 	switch {
+	case errors.As(err, &unstable):
 	case failed == nil:
 		w.flushed(p, since, p.faulted() == faults, true)
 	case failed.Recovery != p.loc.JournalPath(): // which has what was acknowledged, and no more

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -116,12 +118,29 @@ func randomWorld(t *testing.T, r *rand.Rand) *world {
 
 // TestSimulation: whatever happens, a run ends (synctest reports a deadlock)
 // and keeps its promises.
+// Everything follows from a seed: HACKY_SIM_SEED runs one, HACKY_SIM_SEEDS so
+// many.
 func TestSimulation(t *testing.T) {
-	for seed := range uint64(4000) {
+	number := func(env string, otherwise uint64) uint64 {
+		s := os.Getenv(env)
+		if s == "" {
+			return otherwise
+		}
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatalf("%s: %v", env, err)
+		}
+		return n
+	}
+	from, to := uint64(0), number("HACKY_SIM_SEEDS", 4000)
+	if one := number("HACKY_SIM_SEED", 0); one > 0 {
+		from, to = one, one+1
+	}
+	for seed := from; seed < to; seed++ {
 		func() {
 			defer func() {
 				if t.Failed() {
-					t.Logf("seed %d", seed)
+					t.Logf("again: make sim SEED=%d", seed)
 				}
 			}()
 			synctest.Test(t, func(t *testing.T) { simulate(t, rand.New(rand.NewPCG(seed, 1))) })
