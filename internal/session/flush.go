@@ -169,12 +169,13 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 	return took, s.preserveLocked()
 }
 
-// waiting reports whether anything waits for a flush: updates, or somebody for
-// the acknowledgement of what another flush or a merge has settled meanwhile.
+// waiting reports whether anything waits for a flush: updates, also those that
+// gave way to what is not known to be on stable storage, or somebody for the
+// acknowledgement of what another flush or a merge has settled meanwhile.
 func (s *Session) waiting() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.batch)+len(s.owed) > 0
+	return len(s.batch)+len(s.owed) > 0 || s.seq > s.stable
 }
 
 // overwritten reports whether somebody has saved the file since this session
