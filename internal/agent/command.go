@@ -232,12 +232,19 @@ func (a *attempt) start(x *execution, out, errs *output) (k *killer, pidfd *int,
 	if dir == a.here { // saves a call for every command
 		dir = ""
 	}
-	pid, _, err := syscall.StartProcess(x.program, x.argv, &syscall.ProcAttr{
-		Dir:   dir,
-		Env:   x.env,
-		Files: []uintptr{x.stdin.Fd(), uintptr(out.child), uintptr(errs.child)},
-		Sys:   &attr,
-	})
+	group, grouped := a.supervisor.Cgroup()
+	if grouped = grouped && !a.ungrouped.Load(); grouped {
+		join(&attr, group)
+	}
+	proc := &syscall.ProcAttr{Dir: dir, Env: x.env, Files: []uintptr{x.stdin.Fd(), uintptr(out.child), uintptr(errs.child)}, Sys: &attr}
+	pid, _, err := syscall.StartProcess(x.program, x.argv, proc)
+	if err != nil && grouped { // it may be the group that is refused
+		attr = syscall.SysProcAttr{Setsid: true}
+		pidfd = wantPidfd(&attr)
+		if pid, _, err = syscall.StartProcess(x.program, x.argv, proc); err == nil {
+			a.ungrouped.Store(true)
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,6 +17,10 @@ func wantPidfd(attr *syscall.SysProcAttr) *int {
 	return &fd
 }
 
+// join makes the process to be started a member of a control group from its
+// first instant.
+func join(attr *syscall.SysProcAttr, cgroup int) { attr.UseCgroupFD, attr.CgroupFD = true, cgroup }
+
 // follow moves the output of a process into its log until the process ends,
 // and reaps it.
 //

@@ -17,6 +17,8 @@ func pipe(fds []int) error {
 
 func wantPidfd(*syscall.SysProcAttr) *int { return nil }
 
+func join(*syscall.SysProcAttr, int) {}
+
 // follow moves the output of a process into its log until the process ends,
 // and reaps it.
 func follow(pid int, _ *int, out *output) (syscall.WaitStatus, error) {

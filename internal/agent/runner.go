@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,6 +51,7 @@ type Runner struct {
 	killed   bool
 
 	supervisor *supervise.Supervisor // nil for none
+	ungrouped  atomic.Bool           // no command can be started in the supervisor's control group
 	orphans    *orphans              // nil unless Adopt was called, and where there is no such thing
 }
 

@@ -22,7 +22,8 @@
 // through a descriptor of the process. Elsewhere there are only the groups:
 // what left its group survives a hacky that is killed. On Linux that takes a
 // process that hides its environment, made a session of its own and lost its
-// parent as well, within the last second: after that it is in the table.
+// parent as well, within the last second: after that it is in the table. Where
+// hacky may make a control group (cgroup v2), it does not even help to do so.
 //
 // Rejected: a message per group through the pipe (two wake-ups of another
 // process for every command, and a full pipe to think of); a death signal of

@@ -36,8 +36,8 @@ const patience = time.Minute
 const again = 20 * time.Millisecond
 
 // end ends every process of a run.
-func end(runID string, groups []entry, grace time.Duration) {
-	r := remains{runID: runID, groups: groups, ours: map[int]uint64{}, asked: map[int]uint64{}}
+func end(runID string, groups []entry, group *cgroup, grace time.Duration) {
+	r := remains{runID: runID, groups: groups, cgroup: group, ours: map[int]uint64{}, asked: map[int]uint64{}}
 	pause := time.Millisecond
 	clean := 0
 	for start := time.Now(); clean < 2 && time.Since(start) < patience; {
@@ -61,12 +61,14 @@ func end(runID string, groups []entry, grace time.Duration) {
 	}
 }
 
-// remains are what is left of a run: the processes in its groups, those whose
-// environment names it, and what those have started. A process is known by its
+// remains are what is left of a run: the processes in its groups and its
+// control group, those whose environment names it, and what those have started. A process is known by its
 // number and when it began.
 type remains struct {
 	runID  string
 	groups []entry
+	cgroup *cgroup
+	member map[int]bool   // of the cgroup, at the last look
 	ours   map[int]uint64 // found so far: their children may be found after them
 	asked  map[int]uint64 // to end
 }
@@ -80,6 +82,7 @@ func (r *remains) find() []proc.Process {
 			all[pid] = p
 		}
 	}
+	r.member = r.cgroup.members()
 	leaders := func(pid int) (p proc.Process, ok bool) { p, ok = all[pid]; return p, ok }
 	is := map[int]bool{} // ours, as far as it is known
 	var found []proc.Process
@@ -111,7 +114,7 @@ func (r *remains) descends(p proc.Process, all map[int]proc.Process, is map[int]
 }
 
 func (r *remains) isOurs(p proc.Process, leaders func(int) (proc.Process, bool)) bool {
-	if r.ours[p.PID] == p.Started {
+	if r.ours[p.PID] == p.Started || r.member[p.PID] {
 		return true
 	}
 	for _, e := range r.groups {

@@ -28,7 +28,7 @@ func newTable() (*os.File, error) {
 func ticks() uint64 { return 0 }
 
 // end ends every group: there is no way to find what left them.
-func end(_ string, groups []entry, grace time.Duration) {
+func end(_ string, groups []entry, _ *cgroup, grace time.Duration) {
 	deadline := time.Now().Add(grace)
 	for _, e := range groups {
 		_ = syscall.Kill(-e.group, syscall.SIGTERM) // it may have ended meanwhile

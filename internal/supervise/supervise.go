@@ -32,6 +32,7 @@ type Supervisor struct {
 	process *exec.Cmd
 	pipe    int // a bare descriptor: no finalizer may close it before the run ends
 	table   *os.File
+	cgroup  *cgroup       // nil: none could be had
 	ended   chan struct{} // closed when the process has been waited for
 
 	mu     sync.Mutex
@@ -66,17 +67,22 @@ func start(program, runID string, lost func(error)) (s *Supervisor, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := exec.Command(program, Arg, runID)
+	group, _ := newCgroup(runID) // most may not
+	args := []string{Arg, runID}
+	if group != nil {
+		args = append(args, group.dir)
+	}
+	c := exec.Command(program, args...)
 	c.Args[0] = os.Args[0]
 	c.Dir, c.Env = "/", []string{} // nothing that could be taken for the run's own, and no secret
 	c.Stdin, c.ExtraFiles = reader, []*os.File{table}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := c.Start(); err != nil {
-		return nil, errors.Join(err, table.Close())
+		return nil, errors.Join(err, table.Close(), group.end())
 	}
-	s = &Supervisor{process: c, table: table, ended: make(chan struct{})}
+	s = &Supervisor{process: c, table: table, cgroup: group, ended: make(chan struct{})}
 	if s.pipe, err = unix.FcntlInt(writer.Fd(), unix.F_DUPFD_CLOEXEC, tableFD); err != nil {
-		return nil, errors.Join(err, c.Process.Kill(), ignoreExit(c.Wait()), table.Close())
+		return nil, errors.Join(err, c.Process.Kill(), ignoreExit(c.Wait()), table.Close(), group.end())
 	}
 	go func() {
 		why := c.Wait()
@@ -113,6 +119,15 @@ func (s *Supervisor) PID() int {
 	default:
 		return s.process.Process.Pid
 	}
+}
+
+// Cgroup is the descriptor of the control group to start commands in; ok is
+// false where there is none.
+func (s *Supervisor) Cgroup() (fd int, ok bool) {
+	if s == nil || s.cgroup == nil {
+		return -1, false
+	}
+	return s.cgroup.fd, true
 }
 
 // Slot is a group's place in the table.
@@ -189,8 +204,9 @@ func (s *Supervisor) Kill() {
 	}
 }
 
-// Close ends the supervisor, and nothing else: what is left of the run lives
-// on. Its error says what the supervisor could not have ended.
+// Close ends the supervisor, and what is left in the run's control group;
+// without one, what is left of the run lives on. Its error says what the
+// supervisor could not have ended.
 func (s *Supervisor) Close() error {
 	if s == nil {
 		return nil
@@ -207,12 +223,13 @@ func (s *Supervisor) Close() error {
 	_ = unix.Close(s.pipe) // only now: its end is a message
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Join(s.err, s.table.Close())
+	return errors.Join(s.err, s.table.Close(), s.cgroup.end())
 }
 
-// Main is the supervisor's side; args follow Arg. It returns an exit code.
+// Main is the supervisor's side; args follow Arg: the run's id and, if there is
+// one, the directory of its control group. It returns an exit code.
 func Main(args []string) int {
-	if len(args) != 1 || !inherited(tableFD) {
+	if len(args) < 1 || len(args) > 2 || !inherited(tableFD) {
 		fmt.Fprintln(os.Stderr, "hacky: this is how hacky starts itself; type: hacky run")
 		return 2
 	}
@@ -234,7 +251,12 @@ func Main(args []string) int {
 	if kill {
 		grace = 0
 	}
-	end(args[0], entries(table), grace)
+	var group *cgroup
+	if len(args) == 2 {
+		group = &cgroup{dir: args[1], fd: -1}
+	}
+	end(args[0], entries(table), group, grace)
+	_ = group.end() // nobody is there to be told
 	return 0
 }
 

@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -137,5 +138,82 @@ func TestDescriptors(t *testing.T) {
 	}
 	if p, err := proc.Read(s.PID()); err != nil || p.Session != p.PID {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// In a control group a process cannot get lost: not even one that cleared its
+// environment, made a session of its own and lost its parent at once.
+func TestCgroup(t *testing.T) {
+	s := started(t, neverLost(t))
+	fd, ok := s.Cgroup()
+	if !ok {
+		_, err := newCgroup("try-" + t.Name())
+		t.Skipf("no control group can be made here: %v", err)
+	}
+	dir := t.TempDir()
+	c := exec.Command("/bin/sh", "-c", `env -i setsid sh -c 'env -i setsid sh -c "trap : TERM; echo \$\$ > lost; while :; do sleep 0.1; done" &'; exit 0`)
+	c.Dir = dir
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: fd}
+	if err := c.Run(); err != nil {
+		t.Fatal(err)
+	}
+	pid := 0
+	for pid == 0 {
+		text, _ := os.ReadFile(filepath.Join(dir, "lost"))
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		time.Sleep(time.Millisecond)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	s.hackyDies(t)
+	if p, err := proc.Read(pid); err == nil && !p.Dead() {
+		t.Errorf("it lives: %+v", p)
+	}
+	if _, err := os.Stat(s.cgroup.dir); err == nil {
+		t.Errorf("%s is left", s.cgroup.dir)
+	}
+}
+
+// What is left in the group when the run ends is ended, and the group removed.
+func TestCgroupClose(t *testing.T) {
+	s := started(t, neverLost(t))
+	fd, ok := s.Cgroup()
+	if !ok {
+		t.Skip("no control group can be made here")
+	}
+	c := exec.Command("/bin/sh", "-c", `trap "" TERM; sleep 60 & wait`)
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: fd}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(s.cgroup.dir, "below"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if sig := ended(t, c); sig != syscall.SIGKILL {
+		t.Errorf("ended by %v", sig)
+	}
+	if _, err := os.Stat(s.cgroup.dir); err == nil {
+		t.Errorf("%s is left", s.cgroup.dir)
+	}
+}
+
+func TestCgroupDir(t *testing.T) {
+	const mounts = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - tmpfs tmpfs rw\n" +
+		"36 30 0:32 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+	for _, tt := range []struct{ mounts, groups, want string }{
+		{mounts, "4:memory:/x\n0::/\n", "/sys/fs/cgroup/unified"},
+		{mounts, "0::/user.slice/a b\n", "/sys/fs/cgroup/unified/user.slice/a b"},
+		{mounts, "4:memory:/x\n", ""},
+		{"30 23 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n", "0::/\n", ""},
+		{"36 30 0:32 /docker/1 /sys/fs/cgroup rw - cgroup2 cgroup rw\n", "0::/docker/1/x\n", "/sys/fs/cgroup/x"},
+		{"36 30 0:32 /docker/1 /sys/fs/cgroup rw - cgroup2 cgroup rw\n", "0::/docker/2\n", ""},
+		{"", "", ""},
+	} {
+		got, err := cgroupDir(tt.mounts, tt.groups)
+		if got != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("%q: %q, %v; want %q", tt.groups, got, err, tt.want)
+		}
 	}
 }
