@@ -147,8 +147,7 @@ func TestCgroup(t *testing.T) {
 	s := started(t, neverLost(t))
 	fd, ok := s.Cgroup()
 	if !ok {
-		_, err := newCgroup("try-" + t.Name())
-		t.Skipf("no control group can be made here: %v", err)
+		t.Skip("no control group (cgroup v2) can be made here")
 	}
 	dir := t.TempDir()
 	c := exec.Command("/bin/sh", "-c", `env -i setsid sh -c 'env -i setsid sh -c "trap : TERM; echo \$\$ > lost; while :; do sleep 0.1; done" &'; exit 0`)
@@ -178,7 +177,7 @@ func TestCgroupClose(t *testing.T) {
 	s := started(t, neverLost(t))
 	fd, ok := s.Cgroup()
 	if !ok {
-		t.Skip("no control group can be made here")
+		t.Skip("no control group (cgroup v2) can be made here")
 	}
 	c := exec.Command("/bin/sh", "-c", `trap "" TERM; sleep 60 & wait`)
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: fd}
