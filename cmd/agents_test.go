@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -392,5 +393,28 @@ func TestHangingAgents(t *testing.T) {
 				eventually(t, "the grandchild is gone", func() bool { return syscall.Kill(n, 0) != nil })
 			}
 		})
+	}
+}
+
+// TestLargeOutput: an agent's output passes through bounded memory, whatever it
+// is, and all of it is in the log.
+func TestLargeOutput(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 400 MB")
+	}
+	const size, most = 200 << 20, 64 << 20
+	for _, scenario := range []string{"bytes", "binary"} {
+		w := newWorkshop(t, staged(1), "stages: [{name: implement, agent: claude}]\n", "FAKE_AGENT="+scenario+":"+strconv.Itoa(size), "MY_TOKEN=a-secret-that-is-looked-for")
+		r := w.hacky(nil, "run", "--no-retry")
+		r.wants(t, 0)
+		if usage, ok := r.state.SysUsage().(*syscall.Rusage); ok {
+			if used := maxRSS(usage); used > most {
+				t.Errorf("%s: %d MB of memory for %d MB of output, want at most %d", scenario, used>>20, size>>20, most>>20)
+			}
+		}
+		info, err := os.Stat(filepath.Join(w.dir, "artifacts", "P1.M1.T1.S1", "attempt-1", "implement.log"))
+		if err != nil || info.Size() < size {
+			t.Errorf("%s: the log has %v, %v", scenario, info, err)
+		}
 	}
 }
