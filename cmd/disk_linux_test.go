@@ -105,6 +105,20 @@ func TestFileSizeLimit(t *testing.T) {
 	limited("100", "recover").wants(t, 0)
 	done(t, dir)
 
+	// The evidence is cut off between two attempts, and that is said once.
+	var many []subtask
+	for range 60 {
+		many = append(many, subtask{run: `["true"]`})
+	}
+	dir = session(t, oneTask(many...))
+	r = limited("4", "run")
+	r.wants(t, 3)
+	if n := strings.Count(r.stderr, "cannot keep the evidence"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, r.stderr)
+	}
+	hacky(t, dir, "recover").wants(t, 0)
+	hacky(t, dir, "validate").wants(t, 0)
+
 	// A subtask that runs into the limit ends by the signal, as it would alone.
 	dir = session(t, oneTask(subtask{run: `["dd", "if=/dev/zero", "of=big", "bs=1M", "count=1"]`}))
 	r = limited("100", "run --no-retry")

@@ -153,7 +153,7 @@ func TestKilledLosesNobody(t *testing.T) {
 	s.appears("ready")
 	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.supervisor()))
 	s.send(syscall.SIGKILL)
-	_ = s.Wait() // it was killed
+	_ = s.Wait()                                                              // it was killed
 	if args := bytes.Split(cmdline, []byte{0}); err != nil || len(args) < 5 { // the last is empty
 		t.Skip("no control group (cgroup v2) can be made here")
 	}

@@ -70,13 +70,18 @@ type attemptLog struct {
 	mu      sync.Mutex
 	f       *os.File
 	pending bytes.Buffer
+	failing bool // the last write failed, and that was said
 }
 
-// gathered bounds what waits to be written.
-const gathered = 64 << 10
+// gathered is how much is written without waiting for a commit, and retained how
+// much is kept while it cannot be written.
+const (
+	gathered = 64 << 10
+	retained = 1 << 20
+)
 
-// RecordAttempt notes an attempt that ended. The error is about lines that
-// could not be written, this one or earlier ones.
+// RecordAttempt notes an attempt that ended. The error says that lines cannot
+// be written at the moment; that is said once, and they are kept for later.
 func (s *Session) RecordAttempt(r AttemptRecord) error {
 	l := &s.attempts
 	l.mu.Lock()
@@ -181,19 +186,40 @@ func (l *attemptLog) write() error {
 	if l.pending.Len() == 0 {
 		return nil
 	}
-	defer l.pending.Reset() // a line that cannot be written is reported once
+	err := l.append()
+	if err == nil {
+		l.pending.Reset()
+		l.failing = false
+		return nil
+	}
+	if l.pending.Len() > retained {
+		l.pending.Reset()
+		return fmt.Errorf("write attempts: %w; what could not be written is lost", err)
+	}
+	if l.failing {
+		return nil
+	}
+	l.failing = true
+	return fmt.Errorf("write attempts: %w", err)
+}
+
+// append writes all that is pending, or nothing.
+func (l *attemptLog) append() error {
 	if l.f == nil {
 		if err := l.open(); err != nil {
-			return fmt.Errorf("write attempts: %w", err)
+			return err
 		}
 	}
-	if _, err := l.f.Write(l.pending.Bytes()); err != nil {
-		// The next one opens it again and ends a line that was cut off.
-		err = errors.Join(err, l.f.Close())
-		l.f = nil
-		return fmt.Errorf("write attempts: %w", err)
+	n, err := l.f.Write(l.pending.Bytes())
+	if err == nil {
+		return nil
 	}
-	return nil
+	if info, serr := l.f.Stat(); serr == nil && n > 0 {
+		_ = l.f.Truncate(info.Size() - int64(n)) // else open ends the line that was cut off
+	}
+	err = errors.Join(err, l.f.Close())
+	l.f = nil
+	return err
 }
 
 func (l *attemptLog) open() error {
@@ -225,6 +251,9 @@ func (l *attemptLog) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.write()
+	if n := l.pending.Len(); n > 0 {
+		err = fmt.Errorf("%s could not be written to %s", plural(bytes.Count(l.pending.Bytes(), []byte("\n")), "attempt", "attempts"), attemptsPath(l.dir))
+	}
 	if l.f != nil {
 		err = errors.Join(err, l.f.Close())
 	}

@@ -1,10 +1,11 @@
 package session
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -101,10 +102,39 @@ func TestAttemptsAmongOtherThings(t *testing.T) {
 	if _, err := Attempts(l, nil); err == nil || !strings.Contains(err.Error(), "read attempts") {
 		t.Errorf("attempts of a directory: %v", err)
 	}
-	s := open(t, l, options(nil, nil))
+	log := &logged{}
+	s := open(t, l, options(nil, log))
 	record(t, s, 1, 1)
-	if err := s.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "write attempts") {
-		t.Errorf("a record into a directory: %v", err)
+	closeSession(t, s)
+	if text := log.String(); !strings.Contains(text, "1 attempt could not be written to "+attemptsPath(l.Dir)) {
+		t.Errorf("a record into a directory: %s", text)
+	}
+}
+
+// TestAttemptsLater: what cannot be written is said once, and written when it
+// can be; a part of it is not.
+func TestAttemptsLater(t *testing.T) {
+	l := home(t, sample(planned(2)...))
+	log := &logged{}
+	s := open(t, l, options(nil, log))
+	if err := errors.Join(os.Mkdir(filepath.Dir(attemptsPath(l.Dir)), 0o755), os.Mkdir(attemptsPath(l.Dir), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		record(t, s, 1, n+1)
+		apply(t, s, backlog.Failed, 1)
+		flush(t, s)
+	}
+	if text := log.String(); strings.Count(text, "cannot keep the evidence") != 1 {
+		t.Errorf("said:\n%s", text)
+	}
+	if err := os.Remove(attemptsPath(l.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	closeSession(t, s)
+	wantAttempts(t, l, map[string]int{sub(1): 3})
+	if n, err := BadAttempts(l); n != 0 || err != nil {
+		t.Errorf("%d bad lines, %v", n, err)
 	}
 }
 

@@ -415,5 +415,8 @@ func (s *Session) Close(ctx context.Context) error {
 	} else {
 		s.settle(math.MaxUint64, failed)
 	}
-	return errors.Join(err, s.attempts.close(), s.releaseRun())
+	if aerr := s.attempts.close(); aerr != nil { // evidence does not fail a run
+		s.log.Warn().Err(aerr).Msg("the evidence of attempts is not complete")
+	}
+	return errors.Join(err, s.releaseRun())
 }
