@@ -310,25 +310,69 @@ func TestSelfAward(t *testing.T) {
 	contains(t, "what set said", read(t, filepath.Join(w.dir, "refused")), "cannot be set by a command of its own attempt")
 }
 
-// TestCommit: what a subtask changed becomes a commit, nothing else does.
-func TestCommit(t *testing.T) {
-	t.Parallel()
-	w := newWorkshop(t, oneTask(subtask{run: `"echo one > one; echo more >> mine"`}, subtask{run: `"true"`, deps: `["P1.M1.T1.S1"]`},
-		subtask{run: `"echo bad > two"`, deps: `["P1.M1.T1.S2"]`}), "")
+// repository makes the session's directory a repository, and returns a way to
+// call git in it.
+func (w *workshop) repository() func(args ...string) string {
 	git := func(args ...string) string {
-		t.Helper()
+		w.t.Helper()
 		c := exec.Command("git", args...)
 		c.Dir = w.dir
 		c.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
 		out, err := c.CombinedOutput()
 		if err != nil {
-			t.Fatalf("git %s: %v\n%s", args, err, out)
+			w.t.Fatalf("git %s: %v\n%s", args, err, out)
 		}
 		return string(out)
 	}
 	git("init", "-q")
 	git("config", "user.name", "t")
 	git("config", "user.email", "t@example.com")
+	return git
+}
+
+// TestHead: every attempt's evidence says where HEAD was, and, if it lasted or
+// was an agent's, what it changed but for the session's own files. Who works
+// outside the repository is named.
+func TestHead(t *testing.T) {
+	t.Parallel()
+	elsewhere := t.TempDir()
+	w := newWorkshop(t, oneTask(subtask{run: `"true"`}, subtask{run: `"echo new > new; git commit -q --allow-empty -m more; sleep 1.1"`, deps: `["P1.M1.T1.S1"]`},
+		subtask{run: `"true"`, more: `,"workdir":` + strconv.Quote(elsewhere)}), "")
+	git := w.repository()
+	git("add", "tasks.json")
+	git("commit", "-qm", "begin")
+	r := w.hacky(nil, "run")
+	r.wants(t, 0)
+	contains(t, "the log", r.stderr, "it works in "+elsewhere+", outside the repository ")
+	if n := strings.Count(r.stderr, "outside the repository"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+	before, after := strings.TrimSpace(git("rev-parse", "HEAD~")), strings.TrimSpace(git("rev-parse", "HEAD"))
+	evidence := func(n string) string {
+		s := w.hacky(nil, "show", "P1.M1.T1.S"+n)
+		s.wants(t, 0)
+		_, line, _ := strings.Cut(s.stdout, "      git")
+		line, _, _ = strings.Cut(line, "\n")
+		return strings.TrimSpace(line)
+	}
+	if got := evidence("1"); got != before[:10] {
+		t.Errorf("1: %q", got)
+	}
+	if got := evidence("2"); got != before[:10]+" to "+after[:10]+", 0 files changed, +0 -0" {
+		t.Errorf("2: %q", got)
+	}
+	if got := evidence("3"); got != "" {
+		t.Errorf("3: %q", got)
+	}
+	contains(t, "the evidence", read(t, filepath.Join(w.dir, "artifacts", "attempts.ndjson")), `"untracked":1}`)
+}
+
+// TestCommit: what a subtask changed becomes a commit, nothing else does.
+func TestCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, oneTask(subtask{run: `"echo one > one; echo more >> mine"`}, subtask{run: `"true"`, deps: `["P1.M1.T1.S1"]`},
+		subtask{run: `"echo bad > two"`, deps: `["P1.M1.T1.S2"]`}), "")
+	git := w.repository()
 	write(t, filepath.Join(w.dir, "mine"), "mine\n")
 	git("add", "mine", "tasks.json")
 	git("commit", "-qm", "begin")

@@ -101,10 +101,10 @@ type shownCommand struct {
 type shownGit struct {
 	Before     string `json:"before" yaml:"before"`
 	After      string `json:"after" yaml:"after"`
-	Files      int    `json:"files" yaml:"files"`
-	Insertions int    `json:"insertions" yaml:"insertions"`
-	Deletions  int    `json:"deletions" yaml:"deletions"`
-	Untracked  int    `json:"untracked" yaml:"untracked"`
+	Files      *int   `json:"files,omitempty" yaml:"files,omitempty"` // this and the next three only if they were counted
+	Insertions int    `json:"insertions,omitempty" yaml:"insertions,omitempty"`
+	Deletions  int    `json:"deletions,omitempty" yaml:"deletions,omitempty"`
+	Untracked  int    `json:"untracked,omitempty" yaml:"untracked,omitempty"`
 	Commit     string `json:"commit,omitempty" yaml:"commit,omitempty"`
 }
 
@@ -221,7 +221,13 @@ func (r shownRecord) print(b *strings.Builder, dir string) {
 		b.WriteByte('\n')
 	}
 	if g := r.Git; g != nil && g.Before != "" {
-		fmt.Fprintf(b, "      git           %.10s to %.10s, %s changed, +%d -%d", g.Before, g.After, count(g.Files, "file"), g.Insertions, g.Deletions)
+		fmt.Fprintf(b, "      git           %.10s", g.Before)
+		if g.After != g.Before {
+			fmt.Fprintf(b, " to %.10s", g.After)
+		}
+		if g.Files != nil {
+			fmt.Fprintf(b, ", %s changed, +%d -%d", count(*g.Files, "file"), g.Insertions, g.Deletions)
+		}
 		if g.Commit != "" {
 			fmt.Fprintf(b, ", committed as %.10s", g.Commit)
 		}

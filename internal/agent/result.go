@@ -79,7 +79,8 @@ type Said struct {
 // Head is what an attempt did to the repository around it.
 type Head struct {
 	Before, After string // commits
-	Files         int    // changed since Before
+	Compared      bool   // whether the changes since Before were counted
+	Files         int    // changed since Before, but for the session's own
 	Insertions    int
 	Deletions     int
 	Untracked     int

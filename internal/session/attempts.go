@@ -41,6 +41,7 @@ type AttemptRecord struct {
 // HeadRecord is what an attempt did to the repository around it.
 type HeadRecord struct {
 	Before, After                           string // commits; "" where nobody looked
+	Compared                                bool   // whether the changes were counted
 	Files, Insertions, Deletions, Untracked int
 	Commit                                  string // what hacky committed
 }
@@ -126,8 +127,11 @@ func (l *attemptLog) encode(r AttemptRecord) {
 		e = e.Str("until", r.Until.UTC().Format(time.RFC3339))
 	}
 	if h := r.Head; h != (HeadRecord{}) {
-		e = e.Dict("git", optional(e.CreateDict().Str("before", h.Before).Str("after", h.After).
-			Int("files", h.Files).Int("insertions", h.Insertions).Int("deletions", h.Deletions).Int("untracked", h.Untracked), "commit", h.Commit))
+		d := e.CreateDict().Str("before", h.Before).Str("after", h.After)
+		if h.Compared {
+			d = d.Int("files", h.Files).Int("insertions", h.Insertions).Int("deletions", h.Deletions).Int("untracked", h.Untracked)
+		}
+		e = e.Dict("git", optional(d, "commit", h.Commit))
 	}
 	e.Send()
 }
