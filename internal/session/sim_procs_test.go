@@ -142,7 +142,7 @@ func (w *simWorld) open(p *simProc, o Options) *Session {
 
 // simplify leaves out of an error what differs from one time to the next.
 func simplify(err error) string {
-	text := regexp.MustCompile(`[0-9a-f]{16}\.hacky-tmp|/\S*/sim\d+/\d+/|/\S*/sim\d+/\d+`).ReplaceAllString(fmt.Sprint(err), "~")
+	text := regexp.MustCompile(`[0-9a-f]{16}\.hacky-tmp|/\S*/sim\d+/x+/\d+/|/\S*/sim\d+/x+/\d+`).ReplaceAllString(fmt.Sprint(err), "~")
 	return strings.ReplaceAll(text, "\n", "; ")
 }
 

@@ -125,14 +125,23 @@ type simWorld struct {
 }
 
 // simulate runs one seed and returns what happened.
+// simPath is how long the path of a simulated world is.
+const simPath = 120
+
 func simulate(t *testing.T, seed uint64, scratch string) (story string, counts simCounts) {
 	top, err := os.MkdirTemp(scratch, "sim")
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The session's path is in recovery files, and how many sectors those have is
+	// a part of the story.
+	dir := filepath.Join(top, strings.Repeat("x", max(1, simPath-len(top)-1)))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	w := &simWorld{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0))}
 	w.verbose = os.Getenv("HACKY_SIM_SEED") != ""
-	synctest.Test(t, func(*testing.T) { w.run(top) })
+	synctest.Test(t, func(*testing.T) { w.run(dir) })
 	slices.Sort(w.log)
 	story = strings.Join(w.log, "\n")
 	if len(w.failed) > 0 {
