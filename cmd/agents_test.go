@@ -462,3 +462,21 @@ func TestLargeOutput(t *testing.T) {
 		}
 	}
 }
+
+// TestMessyGate: a gate that removes the session's state, changes the user's
+// files and awards statuses is told of, and decides nothing but its own end.
+func TestMessyGate(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, staged(1), `stages: [{name: implement, run: "true"}]
+gates:
+  - {level: 1, name: messy, run: "cd $HACKY_SESSION; rm -rf artifacts .hacky; echo x > prd_snapshot.md; sed -i.bak s/Planned/Complete/ tasks.json; rm tasks.json.bak"}
+  - {level: 2, name: bad, run: ["false"]}
+`)
+	r := w.hacky(nil, "run")
+	r.wants(t, 1)
+	contains(t, "the log", r.stderr, "gate-1-messy changed prd_snapshot.md", "somebody has removed this directory with the locks")
+	if got := statuses(t, w.dir); got != "Failed" {
+		t.Errorf("statuses: %s", got)
+	}
+	noLitter(t, w.dir)
+}

@@ -138,7 +138,14 @@ func (a *attempt) stateFile(name string) bool {
 		strings.HasPrefix(first, "."+a.backlogName+".")
 }
 
-// protected are the files of a session that no stage may change (§2).
+// tell says which protected files a stage or gate has changed.
+func (a *attempt) tell(changed []string, stage string) {
+	for _, name := range changed {
+		a.note(fmt.Sprintf("%s changed %s, which is the user's; look at the difference, and put it back if it is wrong", stage, name))
+	}
+}
+
+// protected are the files of a session that no stage or gate may change (§2).
 func protected() []string {
 	return []string{"prd_snapshot.md", "delta_prd.md", "delta_from.txt", "parent_session.txt"}
 }

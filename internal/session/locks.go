@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -97,6 +98,10 @@ func (s *Session) lockWrite(ctx context.Context) (lock fsutil.File, unlock func(
 					s.log.Debug().Err(err).Msg("cannot close the write lock")
 				}
 			}, nil
+		}
+		if errors.Is(err, fs.ErrNotExist) && s.fs.Mkdir(s.hidden(""), 0o755) == nil {
+			s.log.Warn().Str("directory", s.hidden("")).Msg("somebody has removed this directory with the locks; it is made again")
+			continue
 		}
 		if !errors.Is(err, fsutil.ErrLocked) {
 			return nil, nil, fmt.Errorf("lock %s: %w", name, err)
