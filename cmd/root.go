@@ -24,6 +24,7 @@ import (
 
 // app is what commands have in common: where they print, and their environment.
 type app struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	env            config.Env
 	options        []config.Effective // as load found them
@@ -34,7 +35,7 @@ func Main(args []string) int {
 	if len(args) > 0 && args[0] == supervise.Arg { // before anything is set up
 		return supervise.Main(args[1:])
 	}
-	a := &app{stdout: os.Stdout, stderr: os.Stderr, env: config.ProcessEnv()}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: config.ProcessEnv()}
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
@@ -115,6 +116,7 @@ recovery file, 4 another run has the session, 5 stopped by a limit,
 	config.Register(root.PersistentFlags(), "config", "session", "log-level", "log-format")
 	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd(), a.completionCmd(), a.doctorCmd(),
 		a.agentsCmd(), a.promptCmd(), a.checkpointsCmd(), a.showCmd(), a.verifyCmd())
+	root.AddCommand(a.resetCmd())
 	root.SetHelpCommand(a.helpCmd())
 	return root
 }
@@ -184,8 +186,8 @@ func (a *app) logger(cfg *config.Config) zerolog.Logger {
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

@@ -119,12 +119,12 @@ func (a *app) refuseNested(loc session.Location) error {
 }
 
 // refuseOwn keeps a subtask from awarding itself a status.
-func (a *app) refuseOwn(loc session.Location, changes []session.Change) error {
+func (a *app) refuseOwn(loc session.Location, ids []string) error {
 	id, ok, err := a.within(loc)
 	if err != nil || !ok {
 		return err
 	}
-	if slices.ContainsFunc(changes, func(c session.Change) bool { return c.ID == id }) {
+	if slices.Contains(ids, id) {
 		return fmt.Errorf("%s cannot be set by a command of its own attempt: its status follows from how the attempt ends", id)
 	}
 	return nil

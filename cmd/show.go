@@ -25,7 +25,8 @@ func (a *app) showCmd() *cobra.Command {
 		Short: "Show everything about an item",
 		Long: `Show an item of the backlog: its status, what is above it, what it waits for and
 what waits for it; of a subtask also its attempts, as artifacts/attempts.ndjson
-has them, the last 20: class, stages and gates, tokens, what changed in git.
+has them, the last 20: class, stages and gates, tokens, what changed in git; and
+the last 20 notes of "hacky set --note".
 
 Exit codes: 0, 2 there is no such item.`,
 		Example: `  hacky show P1.M1.T1.S1
@@ -59,12 +60,20 @@ type shown struct {
 	Dependencies []shownItem   `json:"dependencies" yaml:"dependencies"`
 	Dependents   []shownItem   `json:"dependents" yaml:"dependents"`
 	Attempts     []shownRecord `json:"attempts" yaml:"attempts"`
+	Notes        []shownNote   `json:"notes,omitempty" yaml:"notes,omitempty"`
 }
 
 type shownItem struct {
 	ID     string `json:"id" yaml:"id"`
 	Title  string `json:"title" yaml:"title"`
 	Status string `json:"status" yaml:"status"`
+}
+
+// shownNote is what somebody said with hacky set --note.
+type shownNote struct {
+	At     time.Time `json:"at" yaml:"at"`
+	Status string    `json:"status" yaml:"status"`
+	Note   string    `json:"note" yaml:"note"`
 }
 
 // shownRecord is a line of artifacts/attempts.ndjson, whose keys it keeps.
@@ -154,6 +163,13 @@ func (a *app) show(cfg *config.Config, id, output string) error {
 			}
 		}
 	}
+	comments, err := session.Comments(loc, id, shownAttempts)
+	if err != nil {
+		return err
+	}
+	for _, c := range comments {
+		s.Notes = append(s.Notes, shownNote{c.At, c.To.String(), c.Text})
+	}
 	if output != "table" {
 		return document(a.stdout, output, s)
 	}
@@ -185,6 +201,12 @@ func (s shown) print(w io.Writer, dir string) error {
 	paragraph("runs", s.Run)
 	items("waits for", s.Dependencies)
 	items("is waited for by", s.Dependents)
+	if len(s.Notes) > 0 {
+		b.WriteString("\nnotes\n")
+	}
+	for _, n := range s.Notes {
+		fmt.Fprintf(&b, "  %s  %s: %s\n", n.At.Local().Format(time.DateTime), n.Status, ui.Clean(n.Note))
+	}
 	if len(s.Attempts) > 0 {
 		b.WriteString("\nattempts\n")
 	}

@@ -15,7 +15,7 @@ func Suggest(word string, known []string) string {
 	spelled := strings.ReplaceAll(strings.ToLower(word), "_", "-")
 	best, least := "", 0
 	for _, k := range known {
-		if d := editDistance(spelled, k); best == "" || d < least {
+		if d := editDistance(spelled, strings.ToLower(k)); best == "" || d < least {
 			best, least = k, d
 		}
 	}

@@ -1,0 +1,140 @@
+package session
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+)
+
+// Comments are in artifacts/notes.ndjson, beside the attempts, and like them
+// evidence: nothing depends on them, and who deletes the file loses only
+// them. A line holds a comment on up to idsPerLine subtasks, as a text that
+// goes with 100,000 changes must not be written 100,000 times; one on more
+// takes more lines.
+
+// Comment is what somebody said when they gave subtasks a status.
+type Comment struct {
+	At   time.Time
+	To   backlog.Status
+	Text string
+}
+
+// commentLine is a line of the file.
+type commentLine struct {
+	At   time.Time      `json:"at"`
+	To   backlog.Status `json:"to"`
+	Note string         `json:"note"`
+	IDs  []string       `json:"ids"`
+}
+
+// MaxComment bounds the text of a comment, in bytes.
+const MaxComment = 4096
+
+const idsPerLine = 1000 // a line stays far below maxAttemptLine
+
+// CheckComment says what is wrong with the text of a comment.
+func CheckComment(text string) error {
+	switch {
+	case strings.TrimSpace(text) == "":
+		return errors.New("there is no text")
+	case len(text) > MaxComment:
+		return fmt.Errorf("%d bytes are too long; at most %d are kept", len(text), MaxComment)
+	case !utf8.ValidString(text):
+		return errors.New("the text is not valid UTF-8")
+	}
+	return nil
+}
+
+// Comment keeps what is said about a change of subtasks. It is to be called
+// before the change is made: a text that cannot be kept changes nothing, and
+// one about a change that a crash prevented does no harm.
+func (s *Session) Comment(text string, to backlog.Status, ids []string) (err error) {
+	if err := CheckComment(text); err != nil {
+		return err
+	}
+	var lines bytes.Buffer
+	enc := json.NewEncoder(&lines)
+	now := time.Now().UTC().Round(0)
+	for some := range slices.Chunk(ids, idsPerLine) {
+		if err := enc.Encode(commentLine{now, to, text, some}); err != nil {
+			return fmt.Errorf("write comment: %w", err)
+		}
+	}
+	name := commentsPath(s.loc.Dir)
+	if err := os.Mkdir(filepath.Dir(name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("write comment: %w", err)
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return fmt.Errorf("write comment: %w", err)
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			err = fmt.Errorf("write comment: %w", err)
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", name)
+	}
+	content := lines.Bytes()
+	if info.Size() > 0 { // a crash may have cut the last line off; it must not swallow this one
+		var last [1]byte
+		if _, err := f.ReadAt(last[:], info.Size()-1); err == nil && last[0] != '\n' {
+			content = append([]byte{'\n'}, content...)
+		}
+	}
+	if _, err := f.Write(content); err != nil { // one call: others append, too
+		return err
+	}
+	return f.Sync()
+}
+
+// Comments are what was said about a subtask, oldest first; the last most of
+// them. Lines that are no comments are passed over: people may edit the file.
+func Comments(l Location, id string, most int) ([]Comment, error) {
+	f, err := os.OpenFile(commentsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read comments: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	var out []Comment
+	mark := []byte(`"` + id + `"`)
+	lines := bufio.NewReaderSize(f, 1<<16)
+	for {
+		line, err := readLine(lines)
+		var c commentLine
+		if bytes.Contains(line, mark) && json.Unmarshal(line, &c) == nil && slices.Contains(c.IDs, id) && CheckComment(c.Note) == nil {
+			if out = append(out, Comment{c.At, c.To, c.Note}); len(out) > most {
+				out = out[1:]
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return out, fmt.Errorf("read comments: %w", err)
+		}
+	}
+}
+
+func commentsPath(dir string) string { return filepath.Join(dir, "artifacts", "notes.ndjson") }

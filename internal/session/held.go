@@ -1,0 +1,55 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Holder is the run that has a session.
+type Holder struct {
+	Says  string    // what it says about itself
+	Since time.Time // when it took the lock
+}
+
+// Held tells which run has a session now; nil if none has. It makes no file,
+// and keeps no run from starting: the lock is tried as one that may be shared,
+// given back at once, and a run waits longer than that for its own.
+func Held(l Location) (*Holder, error) {
+	f, err := os.OpenFile(filepath.Join(filepath.Dir(resolved(l)), ".hacky", "run.lock"), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at the run lock: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	switch {
+	case err == nil:
+		return nil, nil // closing gives it back
+	case !errors.Is(err, unix.EWOULDBLOCK):
+		return nil, fmt.Errorf("look at the run lock: %w", err)
+	}
+	h := &Holder{Says: "unknown"}
+	if info, err := f.Stat(); err == nil {
+		h.Since = info.ModTime()
+	}
+	text, _ := io.ReadAll(io.LimitReader(f, 300)) // what cannot be read is not said
+	if said := strings.TrimSpace(string(text)); said != "" {
+		h.Says = said
+	}
+	return h, nil
+}
