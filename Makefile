@@ -90,8 +90,9 @@ sim: ## the deterministic simulations with more seeds: make sim SEEDS=50000, or 
 			{ echo "a seed that failed is named above; again: make sim SEED=..." >&2; exit 1; }; \
 	done
 
-generate: ## regenerate configs/hacky.yaml and the table in docs/configuration.md
+generate: build ## regenerate configs/hacky.yaml, the table in docs/configuration.md, and docs/cli
 	go generate $(PKGS)
+	$(BIN) man --format markdown --dir docs/cli
 
 clean:
 	rm -rf bin .tools
