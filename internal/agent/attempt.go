@@ -45,6 +45,8 @@ type attempt struct {
 	conversations map[string]string // by agent
 	said          *Said             // by the agent of the command that has just ended
 	verifying     bool
+	before        failure   // of the attempt before this one
+	mending       bool      // the implement stage is asked again
 	repo          *git.Repo // around dir; nil if there is none, or nobody wants to know
 	snapshot      *git.Snapshot
 }
@@ -67,6 +69,7 @@ func (r *Runner) newAttempt(i int32, n int) *attempt {
 	if a.spec.Run.IsZero() {
 		a.stages = r.stages
 		a.base = a.data()
+		a.before = r.failureOf(i)
 	}
 	for _, v := range a.spec.Env {
 		if secret.IsSecretName(v.Name) { // rare: each masker costs
@@ -94,6 +97,7 @@ func (r *Runner) Execute(ctx context.Context, i int32, n int, announce func(stag
 	a.run(ctx)
 	a.end()
 	a.compare(ctx)
+	a.remember()
 	a.res.Ended = time.Now()
 	return a.res
 }
@@ -160,7 +164,7 @@ func (a *attempt) run(ctx context.Context) {
 		if next < 0 {
 			next = len(a.stages) - 1
 		}
-		failure = fmt.Sprintf("%s failed: %s\n%s", a.res.Stage, a.res.Reason, a.res.Tail)
+		failure, a.mending = told(a.res.Stage, a.res.Reason, a.res.Tail), true
 		a.state.ValidationResults = nil
 	}
 	switch a.res.Class {
@@ -222,7 +226,9 @@ func (a *attempt) stage(ctx context.Context, k int, failure string) bool {
 	var end ended
 	changed := a.watch()
 	d, err := a.stageData(k)
-	d.Failure = failure
+	if d.Failure = failure; failure == "" && a.before.stage == st.Name {
+		d.Failure = a.before.text
+	}
 	switch {
 	case err != nil:
 	case st.Agent != nil:

@@ -39,20 +39,21 @@ func (l *listener) report() profile.Report {
 // says about its conversation: it is there already, then it is lost.
 const maxCalls = 3
 
-// converse calls stage k's agent and judges what became of it. failure is what
-// it is asked to mend; "" the first time.
+// converse calls stage k's agent and judges what became of it. An agent that is
+// asked to mend what a gate has found goes on with its conversation; one whose
+// call failed begins again: that conversation may be what it failed of.
 func (a *attempt) converse(ctx context.Context, k int, x *execution, d prompt.Data, end *ended) error {
 	st := &a.stages[k]
 	p := st.Agent
 	session := a.conversations[p.Name]
-	resume := d.Failure != "" && session != "" && p.CanResume()
+	resume := a.mending && session != "" && p.CanResume()
 	for call := 1; ; call++ {
 		if !resume && p.NeedsSession() {
 			session = newUUID()
 		}
 		d.Resumed = resume
 		t := st.prompt
-		if resume {
+		if resume && d.Failure != "" {
 			t = a.fix
 		}
 		text, err := t.Render(d)

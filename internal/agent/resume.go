@@ -7,6 +7,7 @@ import (
 	"hash"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -123,6 +124,7 @@ func (a *attempt) resume() int {
 		return 0
 	}
 	a.checkpoints = list
+	a.recall()
 	if a.plan, err = a.steps(); err != nil || len(list) == 0 {
 		return 0 // what is wrong with a template is told when it is used
 	}
@@ -142,6 +144,10 @@ func (a *attempt) resume() int {
 	a.state.Passed = append([]checkpoint.Step(nil), a.plan[:passed]...)
 	if passed < len(a.stages) { // the gates were of an earlier implementation
 		a.state.ValidationResults, a.state.FixAttempt = nil, 0
+	}
+	if list[len(list)-1].Label == checkpoint.Failed { // who runs it again wants it tried again
+		a.state.FixAttempt = 0
+		a.state.ValidationResults = slices.DeleteFunc(slices.Clone(last.ValidationResults), func(v checkpoint.Validation) bool { return !v.Passed })
 	}
 	if last.Agent != "" {
 		a.conversations[last.Agent] = last.Session

@@ -46,6 +46,7 @@ type Runner struct {
 	mu       sync.Mutex
 	programs map[[2]string]string   // PATH and name -> file
 	repos    map[string]*git.Repo   // by directory; nil: there is none
+	failures map[int32]failure      // of stages, by subtask; what its next attempt is told
 	active   map[int]*killer        // by the group, which is the leader's number
 	lingers  map[int]supervise.Slot // groups that outlived their command, until their attempt ends
 	killed   bool
@@ -64,7 +65,7 @@ const RunStage = "run"
 func NewRunner(b *backlog.Backlog, recipe Recipe, tasks, dir, runID string, environ []string) (*Runner, error) {
 	session := filepath.Dir(tasks)
 	r := &Runner{b: b, runID: runID, grace: Grace, recipe: recipe, session: session, backlogName: filepath.Base(tasks), dir: dir, fs: fsutil.OS(),
-		programs: map[[2]string]string{}, active: map[int]*killer{}, lingers: map[int]supervise.Slot{}, repos: map[string]*git.Repo{}}
+		programs: map[[2]string]string{}, active: map[int]*killer{}, lingers: map[int]supervise.Slot{}, repos: map[string]*git.Repo{}, failures: map[int32]failure{}}
 	var err error
 	if r.stages, r.fix, err = recipe.parse(); err != nil {
 		return nil, err

@@ -280,3 +280,59 @@ func TestTailIsOfTheLastRound(t *testing.T) {
 		t.Errorf("the tail is of the round before: %q", res.Tail)
 	}
 }
+
+// A retry is told what the attempt before it failed of, and only the stage that
+// failed is.
+func TestRetryIsToldWhatFailed(t *testing.T) {
+	const prompt = "Do it.{{with .Failure}} FAILED {{.}}{{end}}"
+	recipe := Recipe{Stages: []Stage{
+		{Name: "research", Run: sh(`cat > r.$HACKY_ATTEMPT`), Prompt: prompt},
+		{Name: "implement", Run: sh(`cat > i.$HACKY_ATTEMPT; test -e ok || { printf '\033[31mred\033[0m \000trouble\n'; exit $(cat code); }`), Prompt: prompt},
+		{Name: "review", Run: sh(`cat > v.$HACKY_ATTEMPT`), Prompt: prompt},
+	}}
+	p := setUp(t, recipe, planned)
+	expectPrompt := func(file, want string) {
+		t.Helper()
+		if text, err := os.ReadFile(filepath.Join(p.dir, file)); err != nil || string(text) != want {
+			t.Errorf("%s is %q, %v; want %q", file, text, err, want)
+		}
+	}
+	p.write("code", "75", 0o644)
+	expectResult(t, p.attempt(t.Context(), 1, 1), Transient, 75, "exit 75, a temporary failure")
+	p.write("code", "3", 0o644)
+	expectResult(t, p.attempt(t.Context(), 1, 2), Permanent, 3, "exit 3")
+	expectPrompt("i.1", "Do it.")
+	expectPrompt("i.2", "Do it. FAILED implement failed: exit 75, a temporary failure\nred trouble\n")
+
+	// Another run, which knows it from the checkpoint and the log.
+	r, err := NewRunner(p.b, recipe, filepath.Join(p.session, "tasks.json"), p.dir, "run-2", []string{"PATH=" + os.Getenv("PATH")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.r.Close(); err != nil {
+		t.Error(err)
+	}
+	p.r = r
+	p.write("ok", "", 0o644)
+	expectResult(t, p.attempt(t.Context(), 1, 3), OK, 0, "")
+	expectPrompt("i.3", "Do it. FAILED implement failed: exit 3\nred trouble\n")
+	expectPrompt("v.3", "Do it.")
+	if _, err := os.Stat(filepath.Join(p.dir, "r.2")); err == nil {
+		t.Error("research was repeated")
+	}
+}
+
+// Running again what has failed for good is a new chance: its gates are asked,
+// and what they say goes back as often as the first time.
+func TestAnotherRunMendsAgain(t *testing.T) {
+	recipe := fixing("4")
+	recipe.FixAttempts = 1
+	p := setUp(t, recipe, planned)
+	expectResult(t, p.attempt(t.Context(), 1, 1), Permanent, 1, "exit 1")
+	res := p.attempt(t.Context(), 1, 2)
+	expectResult(t, res, Permanent, 1, "exit 1")
+	p.expectStages(res, "gate-2 implement review gate-1-lint gate-2")
+	res = p.attempt(t.Context(), 1, 3)
+	expectResult(t, res, OK, 0, "")
+	p.expectStages(res, "gate-2 implement review gate-1-lint gate-2")
+}
