@@ -140,7 +140,7 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 }
 
 // runnerOf prepares what would execute a session's subtasks.
-func (a *app) runnerOf(cfg *config.Config, loc session.Location, b *backlog.Backlog, note func(id, text string)) (*agent.Runner, error) {
+func (a *app) runnerOf(cfg *config.Config, loc session.Location, b *backlog.Backlog, runID string, note func(id, text string)) (*agent.Runner, error) {
 	recipe, err := a.recipe(cfg)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (a *app) runnerOf(cfg *config.Config, loc session.Location, b *backlog.Back
 	if err != nil {
 		return nil, err
 	}
-	return agent.NewRunner(b, recipe, absolute, dir, newRunID(), os.Environ())
+	return agent.NewRunner(b, recipe, absolute, dir, runID, os.Environ())
 }
 
 // subtask finds a subtask by its id.
@@ -189,7 +189,7 @@ func (a *app) prompt(cfg *config.Config, id, stage string) error {
 	if err != nil {
 		return err
 	}
-	r, err := a.runnerOf(cfg, loc, b, nil)
+	r, err := a.runnerOf(cfg, loc, b, newRunID(), nil)
 	if err != nil {
 		return err
 	}
@@ -342,12 +342,15 @@ func (a *app) verify(ctx context.Context, cfg *config.Config, log zerolog.Logger
 			}
 		}
 	}
-	runner, err := a.runnerOf(cfg, loc, b, func(id, text string) { log.Info().Str("id", id).Msg(text) })
+	runID := newRunID()
+	runner, err := a.runnerOf(cfg, loc, b, runID, func(id, text string) { log.Info().Str("id", id).Msg(text) })
 	if err != nil {
 		return err
 	}
 	defer runner.Close() //nolint:errcheck // opened for reading
 	ctx, interrupted := interruptible(ctx)
+	supervisor := supervised(runner, runID, log)
+	defer unsupervised(runner, supervisor, log)
 
 	type result struct {
 		ID     string `json:"id" yaml:"id"`

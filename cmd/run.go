@@ -333,15 +333,10 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 		Attempts:  func(id string) int { return attempts[id] },
 		QuotaWait: j.cfg.QuotaWait, Held: j.held(), Credentials: j.runner.Credentials,
 	})
-	supervisor := j.supervise()
+	supervisor := supervised(j.runner, j.runID, j.log)
 	signals.attach(e, j.runner, s, supervisor)
 	out := e.Run(ctx)
-	if n := j.runner.Finish(); n > 0 {
-		j.log.Info().Int("processes", n).Msg("ended what subtasks had left running")
-	}
-	if err := supervisor.Close(); err != nil {
-		j.log.Debug().Err(err).Msg("the supervisor would not have known everything")
-	}
+	unsupervised(j.runner, supervisor, j.log)
 
 	err = s.Close(context.WithoutCancel(ctx))
 	final := statusesOf(j.b, s)
@@ -388,18 +383,28 @@ func (j *job) held() []engine.Hold {
 	return out
 }
 
-// supervise sees to it that no process outlives the run, even if hacky is
+// supervised sees to it that no process outlives the run, even if hacky is
 // killed. A run without that is better than none.
-func (j *job) supervise() *supervise.Supervisor {
+func supervised(r *agent.Runner, runID string, log zerolog.Logger) *supervise.Supervisor {
 	const without = "if hacky is killed now, what it started lives on"
-	s, err := supervise.Start(j.runID, func(err error) { j.log.Warn().Err(err).Msg(without) })
+	s, err := supervise.Start(runID, func(err error) { log.Warn().Err(err).Msg(without) })
 	if err != nil {
-		j.log.Warn().Err(err).Msg(without)
+		log.Warn().Err(err).Msg(without)
 	}
-	if err := j.runner.Adopt(s); err != nil {
-		j.log.Warn().Err(err).Msg("what subtasks leave running in the background may outlive them")
+	if err := r.Adopt(s); err != nil {
+		log.Warn().Err(err).Msg("what subtasks leave running in the background may outlive them")
 	}
 	return s
+}
+
+// unsupervised is for when all attempts have ended.
+func unsupervised(r *agent.Runner, s *supervise.Supervisor, log zerolog.Logger) {
+	if n := r.Finish(); n > 0 {
+		log.Info().Int("processes", n).Msg("ended what subtasks had left running")
+	}
+	if err := s.Close(); err != nil {
+		log.Debug().Err(err).Msg("the supervisor would not have known everything")
+	}
 }
 
 // statusesOf are the session's statuses by the item numbers of b, which may be

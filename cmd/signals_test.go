@@ -45,9 +45,14 @@ func (l *locked) String() string {
 
 func start(t *testing.T, dir string, args ...string) *running {
 	t.Helper()
+	return startCommand(t, dir, append([]string{"run"}, args...)...)
+}
+
+func startCommand(t *testing.T, dir string, args ...string) *running {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	r := &running{Cmd: command(ctx, t, dir, append([]string{"run"}, args...)...), t: t, dir: dir}
+	r := &running{Cmd: command(ctx, t, dir, args...), t: t, dir: dir}
 	r.marker = "HACKY_TEST_MARKER=" + dir // of this test only
 	t.Cleanup(r.endAll)
 	r.Env = append(r.Env, r.marker)

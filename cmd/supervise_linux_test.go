@@ -160,6 +160,21 @@ func TestKilledLosesNobody(t *testing.T) {
 	s.gone()
 }
 
+// The same for verify, which executes gates.
+func TestKilledVerifyLeavesNothing(t *testing.T) {
+	t.Parallel()
+	sleep := uniqueSleep()
+	dir := session(t, oneTask(subtask{run: `"true"`, more: `,"gates":[{"level":1,"run":"test ! -e slow || { touch ready; ` + sleep + `; }"}]`}))
+	hacky(t, dir, "run").wants(t, 0)
+	write(t, filepath.Join(dir, "slow"), "")
+	s := &supervised{startCommand(t, dir, "verify"), strings.TrimPrefix(sleep, "sleep ")}
+	t.Cleanup(s.endAllOfIt)
+	s.appears("ready")
+	s.send(syscall.SIGKILL)
+	_ = s.Wait() // it was killed
+	s.gone()
+}
+
 // table are the groups that a supervisor would end.
 func (s *supervised) table() (groups []int) {
 	s.t.Helper()

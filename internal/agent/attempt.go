@@ -239,7 +239,9 @@ func (a *attempt) stage(ctx context.Context, k int, failure string) bool {
 	if err == nil && end.class == OK {
 		err = a.checkOutput(k)
 	}
-	a.tell(changed(), st.Name)
+	for _, name := range changed() {
+		a.note(fmt.Sprintf("the stage %s changed %s, which is the user's; look at the difference, and put it back if it is wrong", st.Name, name))
+	}
 	if err != nil {
 		end = ended{class: Permanent, exit: end.exit, reason: a.masker.MaskString(err.Error())}
 	}
@@ -275,9 +277,7 @@ func (a *attempt) gatesFrom(ctx context.Context, next int) bool {
 		x := a.execution(a.gateNames[k], g.Run, g.Timeout)
 		x.gate = g.Level
 		x.env = append(slices.Clip(a.env), "HACKY_STAGE="+x.stage, "HACKY_PROMPT_FILE=")
-		changed := a.watch()
 		end := a.exec(ctx, x)
-		a.tell(changed(), x.stage)
 		ok := a.decide(x, end)
 		if end.class != Interrupted {
 			a.state.ValidationResults = append(slices.Clip(a.state.ValidationResults),

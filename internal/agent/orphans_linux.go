@@ -36,12 +36,7 @@ type orphan struct {
 	owner string // the attempt whose command left it; "" if that cannot be told
 	slot  supervise.Slot
 	noted bool // in the supervisor's table
-	bare  int  // how often it was seen without any environment
 }
-
-// surely is after how many looks a process without any environment is taken to
-// have none: one that is just executing a program shows none either.
-const surely = 4
 
 // tending is how often orphans that ended are reaped while attempts go on for
 // hours, and others are made known to the supervisor.
@@ -214,12 +209,9 @@ func (r *Runner) lookLocked(match func(*orphan) bool, do func(proc.Process)) (fo
 			r.mu.Unlock()
 		}
 		r.identify(p, o)
-		switch {
-		case match(o):
+		if match(o) {
 			found = true
 			do(p)
-		case do != nil && o.bare > 0 && o.bare < surely:
-			found = true // look again
 		}
 	}
 	return found
@@ -232,11 +224,6 @@ func (r *Runner) identify(p proc.Process, o *orphan) {
 		return
 	}
 	env, err := proc.ReadEnviron(p.PID)
-	if err == nil && len(env) == 0 {
-		o.bare++
-	} else {
-		o.bare = 0
-	}
 	if err == nil && env.Get("HACKY_RUN_ID") == r.runID {
 		r.mu.Lock()
 		o.owner = owner(env.Get("HACKY_TASK_ID"), env.Get("HACKY_ATTEMPT"))

@@ -7,20 +7,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/hacky-run/hacky/internal/git"
 )
 
 // look notes how the repository around the attempt's directory is before it
-// begins.
+// begins. Only attempts that keep checkpoints are worth it: for a command that
+// takes a millisecond it would cost more than the command.
 func (a *attempt) look(ctx context.Context) {
-	a.repo = a.repository(ctx, a.dir)
-	if a.dir != a.Runner.dir {
-		a.outside(ctx)
+	if !a.keeps() && !a.recipe.Commit {
+		return
 	}
+	a.repo = a.repository(ctx)
 	if a.repo == nil {
 		return
 	}
@@ -34,39 +33,23 @@ func (a *attempt) look(ctx context.Context) {
 	}
 }
 
-// outside says so when the subtask works outside the repository that hacky was
-// started in: what it changes there is not in that one's diff.
-func (a *attempt) outside(ctx context.Context) {
-	ours := a.repository(ctx, a.Runner.dir)
-	if ours == nil {
-		return
-	}
-	if _, inside := ours.Rel(a.dir); !inside {
-		a.note(fmt.Sprintf("it works in %s, outside the repository %s", a.dir, ours.Top()))
-	}
-}
-
-// repository is the one around a directory, looked for once.
-func (a *attempt) repository(ctx context.Context, dir string) *git.Repo {
+// repository is the one around the attempt's directory, looked for once.
+func (a *attempt) repository(ctx context.Context) *git.Repo {
 	a.mu.Lock()
-	repo, known := a.repos[dir]
+	repo, known := a.repos[a.dir]
 	a.mu.Unlock()
 	if known {
 		return repo
 	}
-	repo, ok, err := git.Open(ctx, dir)
+	repo, ok, err := git.Open(ctx, a.dir)
 	if err != nil || !ok {
 		repo = nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.repos[dir] = repo
+	a.repos[a.dir] = repo
 	return repo
 }
-
-// worthComparing is how long an attempt lasts whose changes are counted though
-// no agent made them: git takes some milliseconds for that.
-const worthComparing = time.Second
 
 // compare notes what the attempt did to the repository.
 func (a *attempt) compare(ctx context.Context) {
@@ -75,13 +58,15 @@ func (a *attempt) compare(ctx context.Context) {
 	}
 	ctx = context.WithoutCancel(ctx)
 	a.res.Head.After, _ = a.repo.Head(ctx) // as in look
-	byAgent := slices.ContainsFunc(a.res.Commands, func(c Outcome) bool { return c.Said != nil })
-	if !byAgent && time.Since(a.res.Started) < worthComparing {
+	for _, c := range a.res.Commands {
+		if c.Said == nil {
+			continue // only what agents did is worth a git of its own
+		}
+		if st, err := a.repo.DiffStat(ctx, a.res.Head.Before); err == nil {
+			h := &a.res.Head
+			h.Files, h.Insertions, h.Deletions, h.Untracked = st.Files, st.Insertions, st.Deletions, st.Untracked
+		}
 		return
-	}
-	if st, err := a.repo.DiffStat(ctx, a.res.Head.Before, a.stateFile); err == nil {
-		h := &a.res.Head
-		h.Compared, h.Files, h.Insertions, h.Deletions, h.Untracked = true, st.Files, st.Insertions, st.Deletions, st.Untracked
 	}
 }
 
@@ -138,14 +123,7 @@ func (a *attempt) stateFile(name string) bool {
 		strings.HasPrefix(first, "."+a.backlogName+".")
 }
 
-// tell says which protected files a stage or gate has changed.
-func (a *attempt) tell(changed []string, stage string) {
-	for _, name := range changed {
-		a.note(fmt.Sprintf("%s changed %s, which is the user's; look at the difference, and put it back if it is wrong", stage, name))
-	}
-}
-
-// protected are the files of a session that no stage or gate may change (§2).
+// protected are the files of a session that no stage may change (§2).
 func protected() []string {
 	return []string{"prd_snapshot.md", "delta_prd.md", "delta_from.txt", "parent_session.txt"}
 }

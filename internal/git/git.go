@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 )
 
 // Repo is a work tree. It may be used by many goroutines.
@@ -21,16 +19,6 @@ type Repo struct {
 	top       string
 	gitDir    string
 	commonDir string // of all work trees of the repository
-
-	mu   sync.Mutex
-	last headFiles
-}
-
-// headFiles are the files that said what HEAD is when they were read.
-type headFiles struct {
-	head, branch fs.FileInfo
-	path         string // of the branch; "" if nothing was read yet
-	hash         string
 }
 
 // Open finds the work tree around dir. Without git, or without a repository
@@ -46,9 +34,6 @@ func Open(ctx context.Context, dir string) (r *Repo, ok bool, err error) {
 	}
 	if !info.IsDir() {
 		return nil, false, fmt.Errorf("look for a repository: %s is not a directory", dir)
-	}
-	if !mayBeInside(resolve(dir)) {
-		return nil, false, nil
 	}
 	r = &Repo{program: program, environ: environment(os.Environ()), top: dir}
 	for _, place := range []struct {
@@ -70,21 +55,6 @@ func Open(ctx context.Context, dir string) (r *Repo, ok bool, err error) {
 		}
 	}
 	return r, true, nil
-}
-
-// mayBeInside reports whether there is a .git on the way up: without one there
-// is no work tree, and no need to ask git.
-func mayBeInside(dir string) bool {
-	for {
-		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return true
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return false
-		}
-		dir = parent
-	}
 }
 
 // isNoRepository tells "there is none" from "there is one that git refuses",
@@ -144,33 +114,9 @@ func (r *Repo) Head(ctx context.Context) (string, error) {
 	return hash, err
 }
 
-// sameHead is what HEAD was, if the files that said so are the same still: git
-// replaces them when it changes them.
-func (r *Repo) sameHead() (string, bool) {
-	r.mu.Lock()
-	last := r.last
-	r.mu.Unlock()
-	if last.path == "" {
-		return "", false
-	}
-	same := func(path string, was fs.FileInfo) bool {
-		info, err := os.Stat(path)
-		return err == nil && os.SameFile(info, was) && info.ModTime().Equal(was.ModTime()) && info.Size() == was.Size()
-	}
-	return last.hash, same(filepath.Join(r.gitDir, "HEAD"), last.head) && same(last.path, last.branch)
-}
-
 // readHead follows HEAD to a branch, loose or packed. Anything else is left to
 // git, also that there is no such branch.
 func (r *Repo) readHead() (string, bool) {
-	if hash, ok := r.sameHead(); ok {
-		return hash, true
-	}
-	var now headFiles
-	var err error
-	if now.head, err = os.Stat(filepath.Join(r.gitDir, "HEAD")); err != nil {
-		return "", false
-	}
 	text, err := readSmall(filepath.Join(r.gitDir, "HEAD"), 4<<10)
 	if err != nil {
 		return "", false
@@ -185,17 +131,8 @@ func (r *Repo) readHead() (string, bool) {
 	}
 	// Packing writes packed-refs before it removes the file, so this order
 	// misses nothing.
-	if now.branch, err = os.Stat(filepath.Join(r.commonDir, ref)); err == nil {
-		if text, err = readSmall(filepath.Join(r.commonDir, ref), 4<<10); err == nil {
-			hash, ok := asHash(text)
-			if ok {
-				now.hash, now.path = hash, filepath.Join(r.commonDir, ref)
-				r.mu.Lock()
-				r.last = now
-				r.mu.Unlock()
-			}
-			return hash, ok
-		}
+	if text, err = readSmall(filepath.Join(r.commonDir, ref), 4<<10); err == nil {
+		return asHash(text)
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return "", false

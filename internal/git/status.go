@@ -19,9 +19,9 @@ type Stat struct {
 }
 
 // DiffStat compares the work tree with the commit of that whole hash; "", as
-// Head returns it before the first commit, is the empty tree. Paths that
-// exclude, if not nil, reports do not count. It keeps nothing but the numbers.
-func (r *Repo) DiffStat(ctx context.Context, before string, exclude func(path string) bool) (Stat, error) {
+// Head returns it before the first commit, is the empty tree. It keeps nothing
+// but the numbers.
+func (r *Repo) DiffStat(ctx context.Context, before string) (Stat, error) {
 	var st Stat
 	if before == "" {
 		empty, err := r.line(ctx, "hash-object", "-t", "tree", os.DevNull)
@@ -38,9 +38,6 @@ func (r *Repo) DiffStat(ctx context.Context, before string, exclude func(path st
 		if len(counts) != 3 {
 			return fmt.Errorf("not a line of numstat: %q", rec)
 		}
-		if exclude != nil && exclude(counts[2]) {
-			return nil
-		}
 		st.Files++
 		for i, put := range []*int{&st.Insertions, &st.Deletions} {
 			if n, err := strconv.Atoi(counts[i]); err == nil { // "-" for a binary file
@@ -54,12 +51,7 @@ func (r *Repo) DiffStat(ctx context.Context, before string, exclude func(path st
 	if err != nil {
 		return st, err
 	}
-	untracked := &records{each: func(path string) error {
-		if exclude == nil || !exclude(path) {
-			st.Untracked++
-		}
-		return nil
-	}}
+	untracked := &records{each: func(string) error { st.Untracked++; return nil }}
 	err = r.run(ctx, call{stdout: untracked, args: reading("ls-files", "--others", "--exclude-standard", "-z")})
 	return st, err
 }
