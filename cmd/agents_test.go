@@ -310,26 +310,6 @@ func TestSelfAward(t *testing.T) {
 	contains(t, "what set said", read(t, filepath.Join(w.dir, "refused")), "cannot be set by a command of its own attempt")
 }
 
-// repository makes the session's directory a repository, and returns a way to
-// call git in it.
-func (w *workshop) repository() func(args ...string) string {
-	git := func(args ...string) string {
-		w.t.Helper()
-		c := exec.Command("git", args...)
-		c.Dir = w.dir
-		c.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
-		out, err := c.CombinedOutput()
-		if err != nil {
-			w.t.Fatalf("git %s: %v\n%s", args, err, out)
-		}
-		return string(out)
-	}
-	git("init", "-q")
-	git("config", "user.name", "t")
-	git("config", "user.email", "t@example.com")
-	return git
-}
-
 // TestHead: every attempt's evidence says where HEAD was, and, if it lasted or
 // was an agent's, what it changed but for the session's own files. Who works
 // outside the repository is named.

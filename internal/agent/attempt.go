@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"path"
 	"path/filepath"
 	"slices"
@@ -224,7 +223,7 @@ func (a *attempt) stage(ctx context.Context, k int, failure string) bool {
 	a.announce(st.Name)
 	x := a.execution(st.Name, st.Run, st.Timeout)
 	var end ended
-	changed := a.watch()
+	tell := a.watch()
 	d, err := a.stageData(k)
 	if d.Failure = failure; failure == "" && a.before.stage == st.Name {
 		d.Failure = a.before.text
@@ -239,9 +238,7 @@ func (a *attempt) stage(ctx context.Context, k int, failure string) bool {
 	if err == nil && end.class == OK {
 		err = a.checkOutput(k)
 	}
-	for _, name := range changed() {
-		a.note(fmt.Sprintf("the stage %s changed %s, which is the user's; look at the difference, and put it back if it is wrong", st.Name, name))
-	}
+	tell("the stage " + st.Name)
 	if err != nil {
 		end = ended{class: Permanent, exit: end.exit, reason: a.masker.MaskString(err.Error())}
 	}
@@ -277,7 +274,9 @@ func (a *attempt) gatesFrom(ctx context.Context, next int) bool {
 		x := a.execution(a.gateNames[k], g.Run, g.Timeout)
 		x.gate = g.Level
 		x.env = append(slices.Clip(a.env), "HACKY_STAGE="+x.stage, "HACKY_PROMPT_FILE=")
+		tell := a.watch()
 		end := a.exec(ctx, x)
+		tell("the gate " + x.stage)
 		ok := a.decide(x, end)
 		if end.class != Interrupted {
 			a.state.ValidationResults = append(slices.Clip(a.state.ValidationResults),

@@ -7,18 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/hacky-run/hacky/internal/git"
 )
 
 // look notes how the repository around the attempt's directory is before it
-// begins. Only attempts that keep checkpoints are worth it: for a command that
-// takes a millisecond it would cost more than the command.
+// begins.
 func (a *attempt) look(ctx context.Context) {
-	if !a.keeps() && !a.recipe.Commit {
-		return
-	}
 	a.repo = a.repository(ctx)
 	if a.repo == nil {
 		return
@@ -30,7 +28,9 @@ func (a *attempt) look(ctx context.Context) {
 	var err error
 	if a.snapshot, err = a.repo.Snapshot(ctx); err != nil {
 		a.note("what it changes will not be committed: " + err.Error())
+		return
 	}
+	a.claim()
 }
 
 // repository is the one around the attempt's directory, looked for once.
@@ -41,15 +41,56 @@ func (a *attempt) repository(ctx context.Context) *git.Repo {
 	if known {
 		return repo
 	}
-	repo, ok, err := git.Open(ctx, a.dir)
-	if err != nil || !ok {
-		repo = nil
+	if top := above(a.dir); top != "" {
+		repo = a.openRepo(ctx, top)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.repos[a.dir] = repo
 	return repo
 }
+
+// openRepo is the repository at top, opened once: 100,000 subtasks may have as
+// many workdirs, and opening one takes three processes.
+func (a *attempt) openRepo(ctx context.Context, top string) *git.Repo {
+	a.mu.Lock()
+	repo, known := a.repos[top]
+	a.mu.Unlock()
+	if known {
+		return repo
+	}
+	repo, ok, err := git.Open(ctx, top)
+	if err != nil || !ok {
+		repo = nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.repos[top] = repo
+	return repo
+}
+
+// above is the nearest directory at dir or above it with a .git; "" if there is
+// none.
+func above(dir string) string {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return ""
+	}
+	for {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
+	}
+}
+
+// worthDiff is how long an attempt without an agent lasts that is worth two
+// processes of git that count its changes.
+const worthDiff = 250 * time.Millisecond
 
 // compare notes what the attempt did to the repository.
 func (a *attempt) compare(ctx context.Context) {
@@ -58,15 +99,14 @@ func (a *attempt) compare(ctx context.Context) {
 	}
 	ctx = context.WithoutCancel(ctx)
 	a.res.Head.After, _ = a.repo.Head(ctx) // as in look
-	for _, c := range a.res.Commands {
-		if c.Said == nil {
-			continue // only what agents did is worth a git of its own
-		}
-		if st, err := a.repo.DiffStat(ctx, a.res.Head.Before); err == nil {
-			h := &a.res.Head
-			h.Files, h.Insertions, h.Deletions, h.Untracked = st.Files, st.Insertions, st.Deletions, st.Untracked
-		}
+	a.settle()
+	h := &a.res.Head
+	byAgent := slices.ContainsFunc(a.res.Commands, func(c Outcome) bool { return c.Said != nil })
+	if h.Before == h.After && !byAgent && h.Commit == "" && time.Since(a.res.Started) < worthDiff {
 		return
+	}
+	if st, err := a.repo.DiffStat(ctx, h.Before, a.stateFile); err == nil {
+		h.Files, h.Insertions, h.Deletions, h.Untracked = st.Files, st.Insertions, st.Deletions, st.Untracked
 	}
 }
 
@@ -123,14 +163,14 @@ func (a *attempt) stateFile(name string) bool {
 		strings.HasPrefix(first, "."+a.backlogName+".")
 }
 
-// protected are the files of a session that no stage may change (§2).
+// protected are the files of a session that no command may change (§2).
 func protected() []string {
 	return []string{"prd_snapshot.md", "delta_prd.md", "delta_from.txt", "parent_session.txt"}
 }
 
-// watch notes the protected files; the function that it returns tells which
-// have changed since.
-func (a *attempt) watch() (changed func() []string) {
+// watch notes the protected files; the function that it returns says which a
+// command has changed since.
+func (a *attempt) watch() (tell func(what string)) {
 	look := func() map[string]fs.FileInfo {
 		out := map[string]fs.FileInfo{}
 		for _, name := range protected() {
@@ -141,14 +181,13 @@ func (a *attempt) watch() (changed func() []string) {
 		return out
 	}
 	before := look()
-	return func() (names []string) {
+	return func(what string) {
 		after := look()
 		for _, name := range protected() {
-			b, a := before[name], after[name]
-			if (b == nil) != (a == nil) || b != nil && (b.Size() != a.Size() || !b.ModTime().Equal(a.ModTime()) || !os.SameFile(b, a)) {
-				names = append(names, name)
+			was, is := before[name], after[name]
+			if (was == nil) != (is == nil) || was != nil && (was.Size() != is.Size() || !was.ModTime().Equal(is.ModTime()) || !os.SameFile(was, is)) {
+				a.note(fmt.Sprintf("%s changed %s, which is the user's; look at the difference, and put it back if it is wrong", what, name))
 			}
 		}
-		return names
 	}
 }

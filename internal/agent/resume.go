@@ -164,6 +164,9 @@ func (a *attempt) passed(k int, label string) {
 		a.state.Passed = append(a.state.Passed[:min(k, len(a.state.Passed))], a.plan[k])
 	}
 	a.checkpoint(label, nil)
+	if k < max(1, len(a.stages)) { // gates change nothing, mostly
+		a.keepChanges(true)
+	}
 }
 
 // checkpoint adds a checkpoint. What is not kept is done again after a crash,

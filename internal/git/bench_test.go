@@ -54,7 +54,7 @@ func BenchmarkLarge(b *testing.B) {
 	b.Run("diffstat/dirty", func(b *testing.B) {
 		head := p.head()
 		for b.Loop() {
-			if st, err := p.DiffStat(ctx, head); err != nil || st.Files != files {
+			if st, err := p.DiffStat(ctx, head, nil); err != nil || st.Files != files {
 				b.Fatal(st, err)
 			}
 		}

@@ -170,7 +170,7 @@ func TestHostileNames(t *testing.T) {
 	if res, err = p.try(s); err != nil || len(res.Files) != len(names) {
 		t.Errorf("committed %q, %v", res.Files, err)
 	}
-	if st, err := p.DiffStat(t.Context(), res.Hash); err != nil || st != (Stat{Files: 2, Insertions: 2, Deletions: 2}) {
+	if st, err := p.DiffStat(t.Context(), res.Hash, nil); err != nil || st != (Stat{Files: 2, Insertions: 2, Deletions: 2}) {
 		t.Errorf("DiffStat = %+v, %v", st, err)
 	}
 }

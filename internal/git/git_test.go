@@ -122,7 +122,7 @@ func TestSHA256(t *testing.T) {
 	p := setUpIn(t, dir, "a")
 	s := p.snapshot()
 	p.write("b", "two\n")
-	if st, err := p.DiffStat(t.Context(), ""); err != nil || st != (Stat{Files: 1, Insertions: 1, Untracked: 1}) {
+	if st, err := p.DiffStat(t.Context(), "", nil); err != nil || st != (Stat{Files: 1, Insertions: 1, Untracked: 1}) {
 		t.Errorf("DiffStat = %+v, %v", st, err)
 	}
 	if res := p.commits(s, []string{"b"}, nil); len(res.Hash) != 64 {
@@ -133,7 +133,7 @@ func TestSHA256(t *testing.T) {
 func TestDiffStat(t *testing.T) {
 	p := setUp(t, "changed", "removed", "moved", "binary")
 	before := p.head()
-	if st, err := p.DiffStat(t.Context(), before); err != nil || st != (Stat{}) {
+	if st, err := p.DiffStat(t.Context(), before, nil); err != nil || st != (Stat{}) {
 		t.Errorf("clean: %+v, %v", st, err)
 	}
 	p.write("changed", "1\n2\n3\n")
@@ -148,11 +148,11 @@ func TestDiffStat(t *testing.T) {
 	p.write(".gitignore", "ignored\n")
 	p.write("ignored", "x\n")
 	want := Stat{Files: 6, Insertions: 3 + 1 + 2, Deletions: 1 + 1 + 1, Untracked: 3}
-	if st, err := p.DiffStat(t.Context(), before); err != nil || st != want {
+	if st, err := p.DiffStat(t.Context(), before, nil); err != nil || st != want {
 		t.Errorf("%+v, %v, want %+v", st, err, want)
 	}
 	for _, bad := range []string{"main", "--output=x", strings.Repeat("0", 40)} {
-		if _, err := p.DiffStat(t.Context(), bad); err == nil {
+		if _, err := p.DiffStat(t.Context(), bad, nil); err == nil {
 			t.Errorf("DiffStat of %q", bad)
 		}
 	}
@@ -171,7 +171,7 @@ func TestReadingTakesNoLocks(t *testing.T) {
 	}
 	p.write(".git/index.lock", "")
 	p.snapshot()
-	if _, err := p.DiffStat(t.Context(), p.head()); err != nil {
+	if _, err := p.DiffStat(t.Context(), p.head(), nil); err != nil {
 		t.Error(err)
 	}
 	os.Remove(p.path(".git/index.lock"))

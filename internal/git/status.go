@@ -19,9 +19,10 @@ type Stat struct {
 }
 
 // DiffStat compares the work tree with the commit of that whole hash; "", as
-// Head returns it before the first commit, is the empty tree. It keeps nothing
-// but the numbers.
-func (r *Repo) DiffStat(ctx context.Context, before string) (Stat, error) {
+// Head returns it before the first commit, is the empty tree. Paths for which
+// exclude, which may be nil, says so are not counted. It keeps nothing but the
+// numbers.
+func (r *Repo) DiffStat(ctx context.Context, before string, exclude func(path string) bool) (Stat, error) {
 	var st Stat
 	if before == "" {
 		empty, err := r.line(ctx, "hash-object", "-t", "tree", os.DevNull)
@@ -38,6 +39,9 @@ func (r *Repo) DiffStat(ctx context.Context, before string) (Stat, error) {
 		if len(counts) != 3 {
 			return fmt.Errorf("not a line of numstat: %q", rec)
 		}
+		if exclude != nil && exclude(counts[2]) {
+			return nil
+		}
 		st.Files++
 		for i, put := range []*int{&st.Insertions, &st.Deletions} {
 			if n, err := strconv.Atoi(counts[i]); err == nil { // "-" for a binary file
@@ -51,7 +55,12 @@ func (r *Repo) DiffStat(ctx context.Context, before string) (Stat, error) {
 	if err != nil {
 		return st, err
 	}
-	untracked := &records{each: func(string) error { st.Untracked++; return nil }}
+	untracked := &records{each: func(path string) error {
+		if exclude == nil || !exclude(path) {
+			st.Untracked++
+		}
+		return nil
+	}}
 	err = r.run(ctx, call{stdout: untracked, args: reading("ls-files", "--others", "--exclude-standard", "-z")})
 	return st, err
 }
