@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Repo is a work tree. It may be used by many goroutines.
@@ -19,6 +20,17 @@ type Repo struct {
 	top       string
 	gitDir    string
 	commonDir string // of all work trees of the repository
+
+	mu   sync.Mutex
+	seen seenHead
+}
+
+// seenHead is HEAD as it was read, and the files that said so: git replaces
+// them, so while they are the same, so is what they say.
+type seenHead struct {
+	ref      string // relative to commonDir
+	head, at identity
+	hash     string
 }
 
 // Open finds the work tree around dir. Without git, or without a repository
@@ -102,7 +114,8 @@ func resolve(path string) string {
 // Head is the hash of the commit that HEAD is at, "" before the first one.
 //
 // It is asked for at every attempt, so it reads the files itself where they are
-// of the usual kind: a hundredth of the time of a process, see BenchmarkHead.
+// of the usual kind, and only looks at them where they are the same as before: a
+// hundredth of the time of a process and less, see BenchmarkHead.
 func (r *Repo) Head(ctx context.Context) (string, error) {
 	if hash, ok := r.readHead(); ok {
 		return hash, nil
@@ -117,6 +130,13 @@ func (r *Repo) Head(ctx context.Context) (string, error) {
 // readHead follows HEAD to a branch, loose or packed. Anything else is left to
 // git, also that there is no such branch.
 func (r *Repo) readHead() (string, bool) {
+	head := identifyFile(filepath.Join(r.gitDir, "HEAD"))
+	r.mu.Lock()
+	seen := r.seen
+	r.mu.Unlock()
+	if seen.hash != "" && seen.head == head && seen.at == identifyFile(filepath.Join(r.commonDir, seen.ref)) {
+		return seen.hash, true
+	}
 	text, err := readSmall(filepath.Join(r.gitDir, "HEAD"), 4<<10)
 	if err != nil {
 		return "", false
@@ -131,8 +151,15 @@ func (r *Repo) readHead() (string, bool) {
 	}
 	// Packing writes packed-refs before it removes the file, so this order
 	// misses nothing.
+	at := identifyFile(filepath.Join(r.commonDir, ref))
 	if text, err = readSmall(filepath.Join(r.commonDir, ref), 4<<10); err == nil {
-		return asHash(text)
+		hash, ok := asHash(text)
+		if ok && at != (identity{}) && head != (identity{}) {
+			r.mu.Lock()
+			r.seen = seenHead{ref, head, at, hash}
+			r.mu.Unlock()
+		}
+		return hash, ok
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return "", false

@@ -85,6 +85,12 @@ func TestHead(t *testing.T) {
 		}
 	}
 	fast(true, "loose")
+	p.git("commit", "-q", "--allow-empty", "-m", "once more")
+	fast(true, "another commit")
+	p.git("checkout", "-q", "-b", "other", "HEAD^")
+	fast(true, "another branch")
+	p.git("checkout", "-q", "main")
+	fast(true, "and back")
 	p.git("branch", "xmain")
 	p.git("branch", "z/main")
 	p.git("commit", "-q", "--allow-empty", "-m", "second")

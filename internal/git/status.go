@@ -88,8 +88,10 @@ type identity struct {
 }
 
 // identify looks at a path; a deleted file's identity is the zero value.
-func (r *Repo) identify(path string) identity {
-	info, err := os.Lstat(filepath.Join(r.top, path))
+func (r *Repo) identify(path string) identity { return identifyFile(filepath.Join(r.top, path)) }
+
+func identifyFile(path string) identity {
+	info, err := os.Lstat(path)
 	if err != nil {
 		return identity{}
 	}
