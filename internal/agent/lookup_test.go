@@ -3,6 +3,7 @@ package agent
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -178,5 +179,44 @@ func TestCheck(t *testing.T) {
 	p = setUp(t, Recipe{Stages: []Stage{{Name: "one", Run: printEnv}}}, argv("make", "all"))
 	if got := p.r.Describe(lookupItem(p, 1)); got != "make all" {
 		t.Errorf("it is described as %q", got)
+	}
+}
+
+func TestWorkdirOutsideIsSaid(t *testing.T) {
+	var notes []string
+	recipe := Recipe{Note: func(id, text string) { notes = append(notes, id+" "+text) }}
+	elsewhere := t.TempDir()
+	p := setUpBacklog(t, recipe, frame("", shell("true")+`,"workdir":"in"`, shell("true")+`,"workdir":"link"`, shell("true")+`,"workdir":`+quoted(elsewhere),
+		shell("true")+`,"workdir":`+quoted(elsewhere), shell("true")+`,"workdir":".."`), nil)
+	for _, name := range []string{"in", ".git"} {
+		if err := os.Mkdir(filepath.Join(p.dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(elsewhere, filepath.Join(p.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	home, err := filepath.EvalSymlinks(p.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func() {
+		t.Helper()
+		for i := range p.b.Items {
+			if p.b.Items[i].Kind == backlog.Subtask {
+				if err := p.r.Check(int32(i)); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	check()
+	want := []string{
+		"P1.M1.T1.S2 its workdir " + filepath.Join(p.dir, "link") + " is outside the repository " + home,
+		"P1.M1.T1.S3 its workdir " + elsewhere + " is outside the repository " + home,
+		"P1.M1.T1.S5 its workdir " + filepath.Dir(p.dir) + " is outside the repository " + home,
+	}
+	if !slices.Equal(notes, want) {
+		t.Errorf("it is said %q, want %q", notes, want)
 	}
 }

@@ -50,6 +50,7 @@ type Runner struct {
 	active   map[int]*killer        // by the group, which is the leader's number
 	lingers  map[int]supervise.Slot // groups that outlived their command, until their attempt ends
 	killed   bool
+	judged   map[string]bool // workdirs that tellOutside has looked at; of Check alone
 
 	supervisor *supervise.Supervisor // nil for none
 	ungrouped  atomic.Bool           // no command can be started in the supervisor's control group
@@ -65,7 +66,7 @@ const RunStage = "run"
 func NewRunner(b *backlog.Backlog, recipe Recipe, tasks, dir, runID string, environ []string) (*Runner, error) {
 	session := filepath.Dir(tasks)
 	r := &Runner{b: b, runID: runID, grace: Grace, recipe: recipe, session: session, backlogName: filepath.Base(tasks), dir: dir, fs: fsutil.OS(),
-		programs: map[[2]string]string{}, active: map[int]*killer{}, lingers: map[int]supervise.Slot{}, repos: map[string]*git.Repo{}, failures: map[int32]failure{}}
+		programs: map[[2]string]string{}, active: map[int]*killer{}, lingers: map[int]supervise.Slot{}, repos: map[string]*git.Repo{}, failures: map[int32]failure{}, judged: map[string]bool{}}
 	var err error
 	if r.stages, r.fix, err = recipe.parse(); err != nil {
 		return nil, err
@@ -177,7 +178,8 @@ func (r *Runner) lingered(groups []int) {
 	}
 }
 
-// Check says what would keep a subtask from being executed at all.
+// Check says what would keep a subtask from being executed at all, and notes
+// what people should know before it is. One goroutine at a time may call it.
 func (r *Runner) Check(i int32) error {
 	spec := r.b.Effective(i)
 	if spec.Run.IsZero() && len(r.recipe.Stages) == 0 {
@@ -204,7 +206,33 @@ func (r *Runner) Check(i int32) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s: the workdir %s is not a directory", r.b.Items[i].ID, dir)
 	}
+	r.tellOutside(i, dir)
 	return nil
+}
+
+// tellOutside says, once for each directory, that a workdir lies outside of
+// the repository that the run is in: it may be meant, and it may be a slip that
+// lets an agent loose on something else.
+func (r *Runner) tellOutside(i int32, dir string) {
+	if r.recipe.Note == nil || r.judged[dir] {
+		return
+	}
+	r.judged[dir] = true
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return
+	}
+	home, what := above(r.dir), "repository"
+	if home == "" {
+		what = "directory of the run"
+		if home, err = filepath.EvalSymlinks(r.dir); err != nil {
+			return
+		}
+	}
+	if rel, err := filepath.Rel(home, real); err == nil && filepath.IsLocal(rel) {
+		return
+	}
+	r.recipe.Note(r.b.Items[i].ID, fmt.Sprintf("its workdir %s is outside the %s %s", dir, what, home))
 }
 
 // installed looks for the programs of the agents that the stages name.
