@@ -24,9 +24,10 @@ import (
 // all orphans, besides a few leaders that are waited for elsewhere. Reading it
 // is one call into the kernel: what an attempt without orphans pays.
 type orphans struct {
-	children int             // descriptor of /proc/self/task/<first thread>/children
-	session  int             // this process's own; a process can leave its session, but not join one
-	known    map[int]*orphan // by number; under Runner.mu
+	children int                                 // descriptor of /proc/self/task/<first thread>/children
+	session  int                                 // this process's own; a process can leave its session, but not join one
+	known    map[int]*orphan                     // by number; under Runner.mu
+	environ  func(pid int) (proc.Environ, error) // proc.ReadEnviron, but for tests
 	stop     chan struct{}
 	stopped  chan struct{}
 }
@@ -36,7 +37,14 @@ type orphan struct {
 	owner string // the attempt whose command left it; "" if that cannot be told
 	slot  supervise.Slot
 	noted bool // in the supervisor's table
+	empty int  // how often its environment was seen to be empty
 }
+
+// secondLooks is how often an empty environment is looked at again, with longer
+// and longer pauses, some 60 ms in all: a process that is about to execute a
+// program has none for an instant, and one that cleared its own has none for
+// ever.
+const secondLooks = 6
 
 // tending is how often orphans that ended are reaped while attempts go on for
 // hours, and others are made known to the supervisor.
@@ -62,7 +70,7 @@ func (r *Runner) Adopt(s *supervise.Supervisor) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return errors.Join(fmt.Errorf("become the parent of orphans: %w", err), unix.Close(fd))
 	}
-	r.orphans = &orphans{children: fd, session: session, known: map[int]*orphan{}, stop: make(chan struct{}), stopped: make(chan struct{})}
+	r.orphans = &orphans{children: fd, session: session, known: map[int]*orphan{}, environ: proc.ReadEnviron, stop: make(chan struct{}), stopped: make(chan struct{})}
 	go r.tend()
 	return nil
 }
@@ -179,7 +187,8 @@ func signalGroup(p proc.Process, sig syscall.Signal) {
 const unkillable = 2 * time.Second
 
 // look reaps the orphans that ended, and calls do for those that live and
-// match. Their numbers stay theirs meanwhile. It reports whether there were any.
+// match. Their numbers stay theirs meanwhile. It reports whether there were any,
+// or whether one may turn out to be.
 func (r *Runner) look(match func(*orphan) bool, do func(proc.Process)) bool {
 	r.starting.Lock() // what is being started is no orphan, but looks like one
 	defer r.starting.Unlock()
@@ -208,7 +217,8 @@ func (r *Runner) lookLocked(match func(*orphan) bool, do func(proc.Process)) (fo
 			r.orphans.known[pid] = o
 			r.mu.Unlock()
 		}
-		r.identify(p, o)
+		unclear := r.identify(p, o)
+		found = found || unclear
 		if match(o) {
 			found = true
 			do(p)
@@ -218,12 +228,13 @@ func (r *Runner) lookLocked(match func(*orphan) bool, do func(proc.Process)) (fo
 }
 
 // identify finds out whose orphan it is. One that cannot be told might not be
-// found by its environment if hacky was killed, so its group is noted.
-func (r *Runner) identify(p proc.Process, o *orphan) {
+// found by its environment if hacky was killed, so its group is noted. unclear
+// says that another look may tell.
+func (r *Runner) identify(p proc.Process, o *orphan) (unclear bool) {
 	if o.owner != "" {
-		return
+		return false
 	}
-	env, err := proc.ReadEnviron(p.PID)
+	env, err := r.orphans.environ(p.PID)
 	if err == nil && env.Get("HACKY_RUN_ID") == r.runID {
 		r.mu.Lock()
 		o.owner = owner(env.Get("HACKY_TASK_ID"), env.Get("HACKY_ATTEMPT"))
@@ -232,6 +243,11 @@ func (r *Runner) identify(p proc.Process, o *orphan) {
 	if o.owner == "" && !o.noted {
 		o.slot, o.noted = r.supervisor.Began(p.Group), true
 	}
+	if err != nil || len(env) > 0 || o.empty >= secondLooks {
+		return false
+	}
+	o.empty++
+	return true
 }
 
 // reap takes the end of an orphan.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -278,5 +279,27 @@ func BenchmarkLook(b *testing.B) {
 		if p.r.endOrphans("P1.M1.T1.S1", 1) != 0 {
 			b.Fatal("there was an orphan")
 		}
+	}
+}
+
+// A process that is about to execute a program shows no environment for an
+// instant. It is looked at again, and ended with its attempt.
+func TestSecondLook(t *testing.T) {
+	p := adopting(t, Recipe{}, shell(daemonLine))
+	var looks atomic.Int32
+	environ := p.r.orphans.environ
+	p.r.starting.Lock()
+	p.r.orphans.environ = func(pid int) (proc.Environ, error) {
+		if looks.Add(1) <= 3 {
+			return proc.Environ{}, nil
+		}
+		return environ(pid)
+	}
+	p.r.starting.Unlock()
+	res := p.execute()
+	pid := pidIn(p.dir + "/pid.P1.M1.T1.S1")
+	endLater(t, pid)
+	if res.Leftover != 1 || alive(pid) {
+		t.Errorf("%d were ended; alive: %v", res.Leftover, alive(pid))
 	}
 }
