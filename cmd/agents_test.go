@@ -323,8 +323,8 @@ func TestHead(t *testing.T) {
 	git("commit", "-qm", "begin")
 	r := w.hacky(nil, "run")
 	r.wants(t, 0)
-	contains(t, "the log", r.stderr, "it works in "+elsewhere+", outside the repository ")
-	if n := strings.Count(r.stderr, "outside the repository"); n != 1 {
+	contains(t, "the log", r.stderr, "its workdir "+elsewhere+" is outside the repository ")
+	if n := strings.Count(r.stderr, " outside the repository"); n != 1 {
 		t.Errorf("said %d times", n)
 	}
 	before, after := strings.TrimSpace(git("rev-parse", "HEAD~")), strings.TrimSpace(git("rev-parse", "HEAD"))
@@ -454,7 +454,7 @@ gates:
 `)
 	r := w.hacky(nil, "run")
 	r.wants(t, 1)
-	contains(t, "the log", r.stderr, "gate-1-messy changed prd_snapshot.md", "somebody has removed this directory with the locks")
+	contains(t, "the log", r.stderr, "the gate gate-1-messy changed prd_snapshot.md", "somebody has removed this directory with the locks")
 	if got := statuses(t, w.dir); got != "Failed" {
 		t.Errorf("statuses: %s", got)
 	}

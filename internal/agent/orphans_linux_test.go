@@ -73,6 +73,23 @@ func TestDaemonsEndWithTheirAttempt(t *testing.T) {
 	}
 }
 
+// A process that executes one program after the other shows, for moments, no
+// environment, and is its attempt's still.
+func TestRestlessDaemon(t *testing.T) {
+	p := adopting(t, Recipe{}, shell(`(setsid sh -c 'echo $$ > pid.$HACKY_ATTEMPT; exec ./again' &) ; until test -s pid.$HACKY_ATTEMPT; do sleep 0.002; done`))
+	p.write("again", "#!/bin/sh\nexec ./again\n", 0o755)
+	for n := range 40 {
+		if res := p.attempt(context.Background(), 1, n+1); res.Leftover != 1 {
+			t.Errorf("attempt %d: %d were ended", n+1, res.Leftover)
+		}
+		pid := pidIn(fmt.Sprintf("%s/pid.%d", p.dir, n+1))
+		endLater(t, pid)
+		if alive(pid) {
+			t.Errorf("attempt %d: process %d is alive", n+1, pid)
+		}
+	}
+}
+
 // What another subtask's attempt may still need, and what cannot be told, is
 // not touched until it is time.
 func TestOthersDaemonsLive(t *testing.T) {

@@ -106,6 +106,7 @@ func (a *attempt) compare(ctx context.Context) {
 		return
 	}
 	if st, err := a.repo.DiffStat(ctx, h.Before, a.stateFile); err == nil {
+		h.Compared = true
 		h.Files, h.Insertions, h.Deletions, h.Untracked = st.Files, st.Insertions, st.Deletions, st.Untracked
 	}
 }
