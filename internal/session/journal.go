@@ -343,7 +343,11 @@ func PlanRecovery(l Location, files []*Recovery, opts RecoverOptions) ([]Decisio
 	for k, u := range fromJournal {
 		updates[k] = u.Update
 	}
-	return append(decided(updates), plan(files, doc.b, doc.now, updates, opts)...), nil
+	said, err := notesOf(fsutil.OS(), l)
+	if err != nil {
+		return nil, err
+	}
+	return append(decided(updates), plan(files, doc.b, doc.now, updates, said, opts)...), nil
 }
 
 // JournalWaiting reports whether a session has a journal that is not empty. If

@@ -49,8 +49,11 @@ type RecoverOptions struct {
 //   - else it would move the item backwards: a conflict, unless what moved it on
 //     was the journal: that was accepted when the recovery file had been written.
 //
+// What the file says counts as moved on, too, if a hacky has noted that it said
+// so after the change was made, even if it had said so all along.
+//
 // Of what several files say about an item the latest counts.
-func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed []Update, opts RecoverOptions) []Decision {
+func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed []Update, said notes, opts RecoverOptions) []Decision {
 	later := make(map[string]time.Time, len(replayed))
 	for _, u := range replayed {
 		later[u.ID] = u.At
@@ -67,6 +70,10 @@ func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed
 			d.Disk = disk[i].String()
 		}
 		at, journaled := later[u.ID]
+		meant := false
+		if ok && !u.At.IsZero() { // older tools do not say when
+			meant, _ = said.when(u.ID, disk[i], u.At)
+		}
 		switch {
 		case !ok:
 			d.Verdict, d.Why = Conflict, "there is no such item any more"
@@ -74,7 +81,7 @@ func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed
 			d.Verdict, d.Why = AlreadyThere, "a parent's status follows from its subtasks"
 		case disk[i] == u.To:
 			d.Verdict = AlreadyThere
-		case disk[i] == u.From, rank(u.To) > rank(disk[i]):
+		case !meant && (disk[i] == u.From || rank(u.To) > rank(disk[i])):
 			d.Verdict = Applied
 		case journaled && !at.Before(u.At):
 			d.Verdict, d.Why = AlreadyThere, "the journal had a later status"
@@ -104,8 +111,12 @@ func rank(s backlog.Status) int {
 // files, or leaves each its conflicts. keep leaves a copy beside a file; of a
 // damaged one there always is one. Standard input is not removed.
 func (s *Session) Recover(ctx context.Context, files []*Recovery, opts RecoverOptions, keep bool) ([]Decision, error) {
+	said, err := notesOf(s.fs, s.loc)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
-	decisions := plan(files, s.doc.b, s.doc.disk, s.replayed, opts)
+	decisions := plan(files, s.doc.b, s.doc.disk, s.replayed, said, opts)
 	s.mu.Unlock()
 	var changes []Change
 	for _, d := range decisions {

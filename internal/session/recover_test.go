@@ -80,7 +80,7 @@ func TestPlanOfEveryPair(t *testing.T) {
 				}
 				r := &Recovery{Changes: []Update{{ID: sub(1), From: from, To: to}}}
 				check := func(opts RecoverOptions, want Verdict) {
-					d := plan([]*Recovery{r}, b, b.Statuses(), nil, opts)
+					d := plan([]*Recovery{r}, b, b.Statuses(), nil, nil, opts)
 					if len(d) != 1 || d[0].Verdict != want || d[0].Disk != disk.String() {
 						t.Errorf("%v -> %v where the file says %v, %+v: %+v, want %s", from, to, disk, opts, d, want)
 					}
@@ -122,7 +122,7 @@ func TestPlanOfOddChanges(t *testing.T) {
 		{"none", &Recovery{Changes: []Update{}}, RecoverOptions{}, ""},
 	}
 	for _, tt := range tests {
-		d := plan([]*Recovery{tt.r}, b, b.Statuses(), nil, tt.opts)
+		d := plan([]*Recovery{tt.r}, b, b.Statuses(), nil, nil, tt.opts)
 		if got := verdicts(d); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
@@ -278,5 +278,32 @@ func TestRecoverWhileAnotherFlushFails(t *testing.T) {
 	closeSession(t, s)
 	if statuses(t, l) != "CPP" || waiting(recovery(t, l)) != "S2=C" {
 		t.Errorf("the file says %s, waiting %q", statuses(t, l), waiting(recovery(t, l)))
+	}
+}
+
+// TestRecoverYields: what a hacky was told after the recovery file was written
+// is not undone, even where tasks.json had said it all along.
+func TestRecoverYields(t *testing.T) {
+	l := home(t, sample(backlog.Complete, backlog.Planned, backlog.Complete))
+	fail(t, l, backlog.Planned, 1, 3)
+	fail(t, l, backlog.Failed, 2)
+	s := open(t, l, options(nil, nil))
+	apply(t, s, backlog.Complete, 1)
+	apply(t, s, backlog.Planned, 2)
+	closeSession(t, s)
+
+	planned, err := PlanRecovery(l, []*Recovery{recovery(t, l)}, RecoverOptions{})
+	const want = "S1 conflict, S3 applied, S2 conflict"
+	if err != nil || verdicts(planned) != want {
+		t.Errorf("planned %q, %v", verdicts(planned), err)
+	}
+	if got := verdicts(recoverAll(t, l, RecoverOptions{}, false)); got != want {
+		t.Errorf("%q", got)
+	}
+	if statuses(t, l) != "CPP" || waiting(recovery(t, l)) != "S1=P S2=F" {
+		t.Errorf("the file says %s, waiting %q", statuses(t, l), waiting(recovery(t, l)))
+	}
+	if got := verdicts(recoverAll(t, l, RecoverOptions{Force: true}, false)); got != "S1 applied, S2 applied" || statuses(t, l) != "PFP" {
+		t.Errorf("by force %q: %s", got, statuses(t, l))
 	}
 }
