@@ -285,7 +285,10 @@ func (s *Session) openJournal() error {
 		return nil
 	}
 	filled.Wait()
-	if err := s.Flush(context.Background()); err != nil {
+	var failed *FlushError
+	if err := s.Flush(context.Background()); errors.As(err, &failed) {
+		return nil // Close tells, and keeps what is still to come with it
+	} else if err != nil {
 		return err
 	}
 	return journal.Remove(s.fs, path)

@@ -111,6 +111,9 @@ func rank(s backlog.Status) int {
 // files, or leaves each its conflicts. keep leaves a copy beside a file; of a
 // damaged one there always is one. Standard input is not removed.
 func (s *Session) Recover(ctx context.Context, files []*Recovery, opts RecoverOptions, keep bool) ([]Decision, error) {
+	if s.gaveUp.Load() { // what waits in the files waits there still
+		return nil, s.Flush(ctx)
+	}
 	said, err := notesOf(s.fs, s.loc)
 	if err != nil {
 		return nil, err

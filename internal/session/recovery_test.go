@@ -276,3 +276,25 @@ func TestMergeChanges(t *testing.T) {
 		t.Errorf("got\n%v, want\n%v", got, want)
 	}
 }
+
+// TestRecoveryWithADeadRunsJournal: who writes next, and cannot bring a dead
+// run's journal in, keeps his own updates with what it says.
+func TestRecoveryWithADeadRunsJournal(t *testing.T) {
+	l := home(t, sample(planned(3)...))
+	run := open(t, l, runOptions(nil, nil))
+	acknowledge(t, run, backlog.Complete, 1)
+	die(t, run)
+	if failed := fail(t, l, backlog.Complete, 3); failed.Pending != 2 || failed.Recovery != l.RecoveryPath() {
+		t.Errorf("%d updates wait in %q", failed.Pending, failed.Recovery)
+	}
+	if got := waiting(recovery(t, l)); got != "S1=C S3=C" {
+		t.Errorf("waiting %q", got)
+	}
+	wantVisible(t, l, "CPP")
+	if got := verdicts(recoverAll(t, l, RecoverOptions{}, false)); got != "S1 already there, S3 applied" || statuses(t, l) != "CPC" {
+		t.Errorf("%q: %s", got, statuses(t, l))
+	}
+	if exists(t, l.JournalPath()) || exists(t, l.RecoveryPath()) {
+		t.Error("the journal or the recovery file stays")
+	}
+}

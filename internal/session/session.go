@@ -139,7 +139,8 @@ func (d *document) note() {
 
 // Open reads a session and opens it for writing. Nothing is written if the
 // backlog is not in order. The error is a *backlog.InvalidError, a
-// *LockedError, or says why the directory cannot be written.
+// *LockedError, or says why the directory cannot be written. That a dead run's
+// journal cannot be flushed is for Flush and Close to tell.
 func Open(l Location, opts Options) (*Session, error) {
 	s := &Session{loc: l, opts: opts, fs: opts.FS, log: opts.Log,
 		batch: map[string]Update{}, written: map[string]Update{}, recorded: map[string]bool{}, judged: notes{},
