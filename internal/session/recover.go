@@ -50,7 +50,8 @@ type RecoverOptions struct {
 //     was the journal: that was accepted when the recovery file had been written.
 //
 // What the file says counts as moved on, too, if a hacky has noted that it said
-// so after the change was made, even if it had said so all along.
+// so after the change was made, even if it had said so all along: a later
+// Complete is not turned back. A change that moves on from there still holds.
 //
 // Of what several files say about an item the latest counts.
 func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed []Update, said notes, opts RecoverOptions) []Decision {
@@ -81,7 +82,7 @@ func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed
 			d.Verdict, d.Why = AlreadyThere, "a parent's status follows from its subtasks"
 		case disk[i] == u.To:
 			d.Verdict = AlreadyThere
-		case !meant && (disk[i] == u.From || rank(u.To) > rank(disk[i])):
+		case !meant && disk[i] == u.From, rank(u.To) > rank(disk[i]):
 			d.Verdict = Applied
 		case journaled && !at.Before(u.At):
 			d.Verdict, d.Why = AlreadyThere, "the journal had a later status"
