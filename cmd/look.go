@@ -1,0 +1,144 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/hacky-run/hacky/internal/agent"
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/schedule"
+	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/ui"
+)
+
+// look is a session as commands see it that only read.
+type look struct {
+	loc      session.Location
+	b        *backlog.Backlog
+	statuses []backlog.Status
+	now      time.Time
+	run      *session.Holder // nil: none has the session
+	holds    []session.Hold  // the first to end first
+
+	open        []bool // see schedule.Open
+	credentials func(i int32) []string
+}
+
+// look reads the session that is meant.
+func (a *app) look(cfg *config.Config) (*look, error) {
+	loc, err := a.locate(cfg)
+	if err != nil {
+		return nil, err
+	}
+	b, statuses, err := session.View(loc)
+	if err != nil {
+		return nil, err
+	}
+	l := &look{loc: loc, b: b, statuses: statuses, now: time.Now(), open: schedule.Open(b, statuses),
+		credentials: func(int32) []string { return nil }}
+	// What is not known of these is not shown.
+	l.run, _ = session.Held(loc)
+	l.holds, _ = session.Holds(loc, l.now)
+	if len(l.holds) > 0 {
+		a.whoIsHeld(cfg, l)
+	}
+	return l, nil
+}
+
+// whoIsHeld finds out which subtasks use which quota. A configuration that is
+// not in order says nothing about it; run tells what is wrong.
+func (a *app) whoIsHeld(cfg *config.Config, l *look) {
+	recipe, err := a.recipe(cfg)
+	if err != nil {
+		return
+	}
+	absolute, err := filepath.Abs(l.loc.Dir)
+	if err != nil {
+		return
+	}
+	runner, err := agent.NewRunner(l.b, recipe, filepath.Join(absolute, l.loc.Name), ".", "", os.Environ())
+	if err != nil {
+		return
+	}
+	_ = runner.Close() // opened for reading; the quotas are in the recipe
+	l.credentials = runner.Credentials
+}
+
+// hold is the hold that keeps a subtask from starting; nil if none does.
+func (l *look) hold(i int32) *session.Hold {
+	if len(l.holds) == 0 {
+		return nil
+	}
+	var last *session.Hold // all have to end
+	for k := range l.holds {
+		if slices.Contains(l.credentials(i), l.holds[k].Credential) {
+			last = &l.holds[k]
+		}
+	}
+	return last
+}
+
+// standing says in one word how a subtask stands.
+func (l *look) standing(i int32) ui.Standing {
+	switch st := l.statuses[i]; {
+	case st.Satisfied():
+		return ui.Done
+	case st == backlog.Failed:
+		return ui.HasFailed
+	case st.Running() && l.run != nil:
+		return ui.Runs
+	case schedule.Waits(l.b, l.open, i):
+		return ui.Waits
+	case l.hold(i) != nil:
+		return ui.IsHeld
+	case st.Running():
+		return ui.Interrupted
+	}
+	return ui.IsReady
+}
+
+// subtaskAt is how a subtask is listed.
+func (l *look) subtaskAt(i int32) ui.Listed {
+	it := &l.b.Items[i]
+	s := ui.Listed{ID: it.ID, Title: it.Title, Status: l.statuses[i].String(), Standing: l.standing(i)}
+	if h := l.hold(i); s.Standing == ui.IsHeld && h != nil {
+		until := h.Until
+		s.Credential, s.Until = h.Credential, &until
+	}
+	return s
+}
+
+// addEvidence says of these subtasks since when they run, or why and when they
+// failed, as far as attempts.ndjson and artifacts/ tell.
+func (l *look) addEvidence(list []*ui.Listed) {
+	var ids []string
+	for _, s := range list {
+		if s.Standing == ui.HasFailed || s.Standing == ui.Runs || s.Standing == ui.Interrupted {
+			ids = append(ids, s.ID)
+		}
+	}
+	past, _ := session.LastAttempts(l.loc, ids) // what cannot be read is not shown
+	at := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		return &t
+	}
+	for _, s := range list {
+		p, known := past[s.ID]
+		switch {
+		case s.Standing == ui.HasFailed && known && p.Class != "ok":
+			s.Since, s.Reason, s.Attempt, s.Log = at(p.Ended), p.Reason, p.Attempt, p.Log
+		case s.Standing == ui.Runs && s.Status == backlog.Retrying.String() && known:
+			s.Since, s.Reason, s.Attempt, s.Log = at(p.Ended), p.Reason, p.Attempt, p.Log
+		case s.Standing == ui.Runs || s.Standing == ui.Interrupted:
+			n, since := session.Traces(l.loc, s.ID)
+			if n > p.Attempt && (l.run == nil || !since.Before(l.run.Since)) {
+				s.Since, s.Attempt = at(since), n
+			}
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Next is what is ready in a session: the document of `next -o json`.
+type Next struct {
+	Session    string    `json:"session" yaml:"session"`
+	Subtasks   int       `json:"subtasks" yaml:"subtasks"`
+	Done       int       `json:"done" yaml:"done"`
+	ReadyCount int       `json:"readyCount" yaml:"readyCount"`
+	Ready      []*Listed `json:"ready" yaml:"ready"` // the first of them, in document order
+	Running    []*Listed `json:"running" yaml:"running"`
+	HeldCount  int       `json:"heldCount" yaml:"heldCount"`
+	Held       []*Listed `json:"held" yaml:"held"`
+	Failed     int       `json:"failed" yaml:"failed"`
+	Waiting    int       `json:"waiting" yaml:"waiting"`
+	RunGoesOn  bool      `json:"runGoesOn" yaml:"runGoesOn"`
+	Why        string    `json:"why,omitempty" yaml:"why,omitempty"` // nothing is ready
+}
+
+// Explain fills in why nothing is ready; failed is one that failed.
+func (n *Next) Explain(failed string) {
+	if n.ReadyCount > 0 {
+		return
+	}
+	switch {
+	case n.Subtasks == 0:
+		n.Why = "nothing is ready: the backlog has no subtasks"
+		return
+	case n.Done == n.Subtasks:
+		n.Why = "nothing is ready: all of " + subtasks(n.Subtasks) + " are Complete or Obsolete"
+		if n.Subtasks == 1 {
+			n.Why = "nothing is ready: the only subtask is Complete or Obsolete"
+		}
+		return
+	}
+	var parts []string
+	add := func(k int, one, many string) {
+		if k == 1 {
+			parts = append(parts, "1 "+one)
+		} else if k > 1 {
+			parts = append(parts, fmt.Sprintf("%d %s", k, many))
+		}
+	}
+	add(len(n.Running), "runs", "run")
+	add(n.HeldCount, "is held", "are held")
+	add(n.Failed, "failed", "failed")
+	add(n.Waiting, "waits for these", "wait for these")
+	n.Why = "nothing is ready: " + strings.Join(parts, ", ")
+	if n.Failed > 0 && !n.RunGoesOn {
+		n.Why += "; \"hacky run\" tries what failed again, \"hacky why " + failed + "\" tells of it"
+	}
+}
+
+// Table prints it for people. width is the terminal's; 0 is no limit.
+func (n *Next) Table(w io.Writer, width int, now time.Time) error {
+	var b strings.Builder
+	rows := [][]string{{"ID", "TITLE", "STATUS"}}
+	for _, s := range n.Ready {
+		status := s.Status
+		if s.Standing == Interrupted {
+			status += ", interrupted"
+		}
+		rows = append(rows, []string{s.ID, Clean(s.Title), status})
+	}
+	if len(n.Ready) > 0 {
+		if err := table(&b, width, 1, rows); err != nil {
+			return err
+		}
+	}
+	if more := n.ReadyCount - len(n.Ready); more > 0 {
+		b.WriteString(cut(fmt.Sprintf("... and %d more are ready; \"hacky next -n 0\" lists all", more), width) + "\n")
+	}
+	if n.Why != "" {
+		b.WriteString(n.Why + "\n") // a sentence, which may wrap
+	}
+	if len(n.Running)+n.HeldCount > 0 {
+		b.WriteByte('\n')
+	}
+	if err := standings(&b, width, now, n.Running, len(n.Running), n.Held, n.HeldCount); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// standings lists running and held subtasks, a line each.
+func standings(w io.Writer, width int, now time.Time, running []*Listed, runs int, held []*Listed, holds int) error {
+	var rows [][]string
+	for k, s := range running {
+		if k < shown {
+			rows = append(rows, []string{"runs", s.ID, Clean(s.Title), s.stands(now)})
+		}
+	}
+	more := func(rows, all int, what string) string {
+		if rows >= all {
+			return ""
+		}
+		return fmt.Sprintf("... and %d more %s\n", all-rows, what)
+	}
+	if err := table(w, width, 2, rows); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, more(len(rows), runs, "run")); err != nil {
+		return err
+	}
+	rows = nil
+	for k, s := range held {
+		if k < shown {
+			rows = append(rows, []string{"held", s.ID, Clean(s.Title), strings.TrimPrefix(s.stands(now), "held: ")})
+		}
+	}
+	if err := table(w, width, 2, rows); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, more(len(rows), holds, "are held"))
+	return err
+}
