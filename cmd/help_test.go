@@ -66,7 +66,7 @@ func TestWrongCalls(t *testing.T) {
 		{"doctor --torture=perhaps", `hacky: --torture: "perhaps" is not true or false; see "hacky doctor --help"`},
 		{"doctor --torture --seed x", `hacky: --seed: "x" is not an integer of at least 0; see "hacky doctor --help"`},
 		{"recover -o tree", `hacky: --output: "tree" is not one of table, json, yaml`},
-		{"status --scope P1", `hacky: unknown flag: --scope; see "hacky status --help"`},
+		{"validate --scope P1", `hacky: unknown flag: --scope; see "hacky validate --help"`},
 		{"set P1", `hacky: set needs one id or more and a status`},
 		{"config -o tree", `hacky: --output: "tree" is not one of table, json, yaml`},
 		{"version now", `takes no arguments`},

@@ -191,7 +191,7 @@ func (l *logReader) attempts() []int {
 	if err != nil {
 		return nil // none has printed anything
 	}
-	defer dir.Close()                // only read from
+	defer dir.Close() //nolint:errcheck // only read from
 	names, _ := dir.Readdirnames(-1) // what cannot be listed is not there
 	var out []int
 	for _, name := range names {
@@ -210,7 +210,7 @@ func (l *logReader) files(n int, known []logSection) []logSection {
 	if err != nil {
 		return known
 	}
-	defer dir.Close() // only read from
+	defer dir.Close() //nolint:errcheck // only read from
 	entries, _ := dir.ReadDir(-1)
 	var more []logSection
 	for _, e := range entries {

@@ -52,8 +52,9 @@ func Why(b *backlog.Backlog, statuses []backlog.Status, i int32) *Trail {
 		}
 	}
 	reach(i, -1, 0)
-	for head := 0; head < len(queue); head++ {
-		s := queue[head]
+	for len(queue) > 0 {
+		s := queue[0]
+		queue = queue[1:]
 		if statuses[s] == backlog.Failed || statuses[s].Running() || !Waits(b, open, s) {
 			t.Roots = append(t.Roots, s)
 			continue

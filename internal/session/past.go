@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,7 +56,7 @@ func eachPast(l Location, want func(id []byte) bool, do func(Past)) error {
 			head := bytes.Clone(line)
 			var rest []byte
 			if rest, err = readLine(lines); len(head)+len(rest) <= maxAttemptLine && rest != nil {
-				line = append(head, rest...)
+				line = slices.Concat(head, rest)
 			} else {
 				line = nil
 			}

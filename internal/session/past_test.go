@@ -24,7 +24,7 @@ func TestLastAttempts(t *testing.T) {
 		``,
 		`{"id":"P1.M1.T1.S1","attempt":5,"class":"ok","id":"P1.M1.T1.S2"}`, // says two things
 		`{"id":"P1.M1.T1.S1","attempt":"six"}`,
-		`{"id":"P1.M1.T1.S3","attempt":8,"reason":"` + strings.Repeat("x", 600<<10) + `"}`,            // longer than the buffer
+		`{"id":"P1.M1.T1.S3","attempt":8,"reason":"` + strings.Repeat("x", 600<<10) + `"}`,             // longer than the buffer
 		`{"id":"P1.M1.T1.S3","attempt":9,"reason":"` + strings.Repeat("x", maxAttemptLine+1000) + `"}`, // longer than is read
 		`{"id":"P1.M1.T1.S\u0034","attempt":3}`,
 		`{"id":"P1.M1.T1.S1","attempt":4,"cla`, // cut off
