@@ -191,7 +191,7 @@ func (l *logReader) attempts() []int {
 	if err != nil {
 		return nil // none has printed anything
 	}
-	defer dir.Close() //nolint:errcheck // only read from
+	defer dir.Close()                //nolint:errcheck // only read from
 	names, _ := dir.Readdirnames(-1) // what cannot be listed is not there
 	var out []int
 	for _, name := range names {

@@ -95,7 +95,7 @@ func TestLogsFollowFailed(t *testing.T) {
 	t.Parallel()
 	dir := session(t, oneTask(
 		subtask{run: `"for i in $(seq 1500); do test -e begin && break; sleep 0.02; done"`},
-		subtask{run: `"echo attempt $HACKY_ATTEMPT; exit 1"`, deps: `["P1.M1.T1.S1"]`},
+		subtask{run: `"printf 'attempt %s\\nmore\\n' $HACKY_ATTEMPT; exit 1"`, deps: `["P1.M1.T1.S1"]`},
 		subtask{run: `"for i in $(seq 1500); do test -e end && break; sleep 0.02; done"`},
 	))
 	write(t, filepath.Join(dir, "begin"), "")
@@ -109,11 +109,14 @@ func TestLogsFollowFailed(t *testing.T) {
 	}
 	run := start(t, dir, "--parallelism", "2")
 	eventually(t, "the run has begun", func() bool { return strings.Contains(run.stdout.String(), "started") })
-	f := following(t, dir, "P1.M1.T1.S2")
-	f.prints("attempt 1\n")
+	f := following(t, dir, "P1.M1.T1.S2", "--tail", "1")
+	f.prints("more\n")
 	write(t, filepath.Join(dir, "begin"), "")
-	f.prints("attempt 2\n")
+	f.prints("attempt 2\nmore\n") // the tail is of what was there
 	f.ends(0)
+	if strings.Contains(f.stdout.String(), "attempt 1\n") {
+		t.Errorf("not the tail:\n%s", f.stdout.String())
+	}
 	contains(t, "standard error", f.stderr.String(), "P1.M1.T1.S2 is Failed\n")
 	write(t, filepath.Join(dir, "end"), "")
 	run.ends(1)

@@ -119,6 +119,8 @@ recovery file, 4 another run has the session, 5 stopped by a limit,
 	root.AddCommand(a.nextCmd())
 	root.AddCommand(a.resetCmd())
 	root.AddCommand(a.logsCmd())
+	root.AddCommand(a.sessionsCmd())
+	root.AddCommand(a.historyCmd())
 	root.AddCommand(a.manCmd())
 	root.SetHelpCommand(a.helpCmd())
 	a.complete(root)

@@ -1,0 +1,124 @@
+package cmd
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/ui"
+)
+
+func (a *app) historyCmd() *cobra.Command {
+	var output string
+	var limit int
+	c := &cobra.Command{
+		Use:   "history",
+		Short: "List the runs of a session",
+		Long: `List the runs of a session that executed something, the latest first: when, how
+long, and how many subtasks were completed and failed in them, how often one was
+retried, and what it cost where agents told. It is taken from the attempts in
+artifacts/attempts.ndjson, so of a run that goes on the last moments are missing.
+
+Exit codes: 0, 2 there is no session or its attempts cannot be read.`,
+		Example: `  hacky history
+  hacky history --limit 0 -o json | jq '.runs[0].failedIds'`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, _, err := a.load(c)
+			if err != nil {
+				return err
+			}
+			if err := checkOutput(output, "table", "json", "yaml"); err != nil {
+				return err
+			}
+			if limit < 0 {
+				return fmt.Errorf("--limit: %d is not a number of runs; 0 is all", limit)
+			}
+			loc, err := a.locate(cfg)
+			if err != nil {
+				return err
+			}
+			return a.history(loc, limit, output)
+		},
+	}
+	c.Flags().IntVar(&limit, "limit", 20, "so many runs; 0: all")
+	c.Flags().StringVarP(&output, "output", "o", "table", "output: table, json, yaml")
+	return c
+}
+
+// pastRun is a run in the document of `history -o json`.
+type pastRun struct {
+	RunID       string    `json:"runId" yaml:"runId"`
+	Started     time.Time `json:"started" yaml:"started"`
+	Ended       time.Time `json:"ended" yaml:"ended"` // of its last attempt
+	Running     bool      `json:"running" yaml:"running"`
+	DurationMs  int64     `json:"durationMs" yaml:"durationMs"`
+	BusyMs      int64     `json:"busyMs" yaml:"busyMs"` // of all attempts together
+	Attempts    int       `json:"attempts" yaml:"attempts"`
+	Completed   int       `json:"completed" yaml:"completed"`
+	Failed      int       `json:"failed" yaml:"failed"`
+	Interrupted int       `json:"interrupted" yaml:"interrupted"`
+	Retried     int       `json:"retried" yaml:"retried"`
+	TokensIn    int64     `json:"tokensIn,omitempty" yaml:"tokensIn,omitempty"`
+	TokensOut   int64     `json:"tokensOut,omitempty" yaml:"tokensOut,omitempty"`
+	CostUSD     float64   `json:"costUsd,omitempty" yaml:"costUsd,omitempty"`
+	FailedIDs   []string  `json:"failedIds,omitempty" yaml:"failedIds,omitempty"`
+}
+
+func (a *app) history(loc session.Location, limit int, output string) error {
+	runs, err := session.History(loc, limit)
+	if err != nil {
+		return err
+	}
+	held, err := session.Held(loc)
+	if err != nil {
+		return err
+	}
+	slices.Reverse(runs)
+	out := make([]pastRun, len(runs))
+	for k, r := range runs {
+		out[k] = pastRun{RunID: r.ID, Started: r.Started, Ended: r.Ended, DurationMs: r.Ended.Sub(r.Started).Milliseconds(), BusyMs: r.Busy.Milliseconds(),
+			Attempts: r.Attempts, Completed: r.Completed, Failed: r.Failed, Interrupted: r.Interrupted, Retried: r.Retried,
+			TokensIn: r.TokensIn, TokensOut: r.TokensOut, CostUSD: r.CostUSD, FailedIDs: r.FailedIDs}
+		out[k].Running = k == 0 && held != nil && !r.Ended.Before(held.Since)
+	}
+	if output != "table" {
+		return document(a.stdout, output, struct {
+			Session string    `json:"session" yaml:"session"`
+			Runs    []pastRun `json:"runs" yaml:"runs"`
+		}{loc.Dir, out})
+	}
+	if len(out) == 0 {
+		_, err := fmt.Fprintf(a.stdout, "%s has not been run yet\n", loc.Path())
+		return err
+	}
+	rows := [][]string{{"STARTED", "TOOK", "COMPLETED", "FAILED", "RETRIED", "RUN", ""}}
+	for _, r := range out {
+		rows = append(rows, []string{r.Started.Local().Format(time.DateTime), ui.Duration(r.Ended.Sub(r.Started)),
+			strconv.Itoa(r.Completed), strconv.Itoa(r.Failed), strconv.Itoa(r.Retried), ui.Clean(r.RunID), r.remark()})
+	}
+	return ui.Table(a.stdout, a.width(), len(rows[0])-1, rows)
+}
+
+// remark is what else there is to say of a run.
+func (r pastRun) remark() string {
+	var parts []string
+	if r.Running {
+		parts = append(parts, "running")
+	}
+	if r.Interrupted > 0 {
+		parts = append(parts, count(r.Interrupted, "subtask")+" stopped")
+	}
+	if r.TokensIn+r.TokensOut > 0 {
+		parts = append(parts, fmt.Sprintf("%d tokens in, %d out", r.TokensIn, r.TokensOut))
+	}
+	if r.CostUSD > 0 {
+		parts = append(parts, fmt.Sprintf("%.2f USD", r.CostUSD))
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,137 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/ui"
+)
+
+func (a *app) sessionsCmd() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:   "sessions",
+		Short: "List the sessions under plan/",
+		Long: `List the sessions under plan/, and those in their bugfix/: name, progress, whether
+a run has one now, whether updates of one wait in a recovery file, and when it
+was last active. The one that commands here use has an asterisk.
+
+Exit codes: 0, 2 mistake in the call. A session that cannot be read is listed
+with what is wrong.`,
+		Example: `  hacky sessions
+  hacky sessions -o json | jq -r '.sessions[] | select(.running) | .dir'`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, _, err := a.load(c)
+			if err != nil {
+				return err
+			}
+			if err := checkOutput(output, "table", "json", "yaml"); err != nil {
+				return err
+			}
+			return a.sessions(cfg, output)
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "table", "output: table, json, yaml")
+	return c
+}
+
+// listedSession is a session in the document of `sessions -o json`.
+type listedSession struct {
+	Name            string         `json:"name" yaml:"name"`
+	Hash            string         `json:"hash" yaml:"hash"`
+	Dir             string         `json:"dir" yaml:"dir"`
+	Default         bool           `json:"default" yaml:"default"` // what commands here use
+	Total           int            `json:"total" yaml:"total"`     // subtasks
+	Done            int            `json:"done" yaml:"done"`
+	Counts          map[string]int `json:"counts" yaml:"counts"` // subtasks by status
+	Running         bool           `json:"running" yaml:"running"`
+	Holder          string         `json:"holder,omitempty" yaml:"holder,omitempty"`
+	RecoveryWaiting bool           `json:"recoveryWaiting" yaml:"recoveryWaiting"`
+	LastActivity    *time.Time     `json:"lastActivity,omitempty" yaml:"lastActivity,omitempty"`
+	Error           string         `json:"error,omitempty" yaml:"error,omitempty"`
+}
+
+func (a *app) sessions(cfg *config.Config, output string) error {
+	usual, _ := session.Locate(cfg.Session) // none is none
+	list := []listedSession{}
+	for _, loc := range session.Sessions() {
+		s := a.describeSession(loc)
+		s.Default = loc == usual
+		list = append(list, s)
+	}
+	if output != "table" {
+		return document(a.stdout, output, struct {
+			Sessions []listedSession `json:"sessions" yaml:"sessions"`
+		}{list})
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(a.stdout, "there are no sessions under plan/; \"hacky init --prd PRD.md\" makes one")
+		return err
+	}
+	rows := [][]string{{"", "SESSION", "DONE", "FAILED", "ACTIVE", ""}}
+	for _, s := range list {
+		mark, active := "", ""
+		if s.Default {
+			mark = "*"
+		}
+		if s.LastActivity != nil {
+			active = s.LastActivity.Local().Format(time.DateTime)
+		}
+		done, failed := fmt.Sprintf("%d of %d", s.Done, s.Total), fmt.Sprint(s.Counts[backlog.Failed.String()])
+		if s.Error != "" {
+			done, failed = "", ""
+		}
+		rows = append(rows, []string{mark, ui.Clean(s.Dir), done, failed, active, s.remark()})
+	}
+	return ui.Table(a.stdout, a.width(), len(rows[0])-1, rows)
+}
+
+func (a *app) describeSession(loc session.Location) listedSession {
+	s := listedSession{Dir: loc.Dir, Counts: map[string]int{}, RecoveryWaiting: a.waitingIn(loc) != ""}
+	s.Name, s.Hash = session.NameOf(loc)
+	if at := session.LastActivity(loc); !at.IsZero() {
+		s.LastActivity = &at
+	}
+	if held, err := session.Held(loc); err == nil && held != nil {
+		s.Running, s.Holder = true, held.Says
+	}
+	b, statuses, err := session.View(loc)
+	if err != nil {
+		s.Error = err.Error()
+		return s
+	}
+	for i, st := range statuses {
+		if b.Items[i].Kind != backlog.Subtask {
+			continue
+		}
+		s.Total++
+		s.Counts[st.String()]++
+		if st.Satisfied() {
+			s.Done++
+		}
+	}
+	return s
+}
+
+// remark is what else there is to say of a session.
+func (s listedSession) remark() string {
+	var parts []string
+	if s.Error != "" {
+		first, _, _ := strings.Cut(s.Error, "\n")
+		parts = append(parts, ui.Clean(first))
+	}
+	if s.Running {
+		parts = append(parts, "running: "+ui.Clean(s.Holder))
+	}
+	if s.RecoveryWaiting {
+		parts = append(parts, "updates wait: hacky recover --session "+shellQuote(s.Dir))
+	}
+	return strings.Join(parts, "; ")
+}
