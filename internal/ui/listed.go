@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -42,7 +43,11 @@ func Ago(t, now time.Time) string {
 	if t.Format(time.DateOnly) != now.Format(time.DateOnly) {
 		text = t.Format("2006-01-02 15:04")
 	}
-	return text + " (" + Duration(max(0, now.Sub(t)).Round(time.Second)) + " ago)"
+	ago := max(0, now.Sub(t))
+	if days := int(ago / (24 * time.Hour)); days > 1 {
+		return fmt.Sprintf("%s (%d days ago)", text, days)
+	}
+	return text + " (" + Duration(ago.Round(time.Second)) + " ago)"
 }
 
 // stands is what is told about a subtask after its name.
