@@ -103,7 +103,14 @@ func (e *examination) backup(todo []Problem) error {
 	if err := e.FS.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
+	if err := e.fill(dir, todo); err != nil { // half a backup would only push out a whole one
+		return errors.Join(err, e.removeBackup(dir))
+	}
 	e.report.Backup = dir
+	return nil
+}
+
+func (e *examination) fill(dir string, todo []Problem) error {
 	var copied []string
 	for _, p := range todo {
 		var files []string
@@ -232,19 +239,23 @@ func (e *examination) prune() error {
 	}
 	slices.Sort(backups) // by their time
 	for len(backups) > keptBackups {
-		files, err := e.FS.ReadDir(backups[0])
-		if err != nil {
-			return fmt.Errorf("remove old backups: %w", err)
-		}
-		for _, f := range files {
-			if err := e.FS.Remove(filepath.Join(backups[0], f.Name())); err != nil {
-				return fmt.Errorf("remove old backups: %w", err)
-			}
-		}
-		if err := e.FS.Remove(backups[0]); err != nil {
+		if err := e.removeBackup(backups[0]); err != nil {
 			return fmt.Errorf("remove old backups: %w", err)
 		}
 		backups = backups[1:]
 	}
 	return nil
+}
+
+func (e *examination) removeBackup(dir string) error {
+	files, err := e.FS.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := e.FS.Remove(filepath.Join(dir, f.Name())); err != nil {
+			return err
+		}
+	}
+	return e.FS.Remove(dir)
 }

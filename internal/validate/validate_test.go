@@ -350,6 +350,9 @@ func TestRepairFaults(t *testing.T) {
 				if !kept(l) && len(session.Waiting(l, nil)) == 0 {
 					t.Errorf("%s: S1 or S3 is lost: %s", where, statuses(t, l))
 				}
+				if made, _ := filepath.Glob(filepath.Join(l.Dir, ".hacky", "backup-*")); err != nil && strings.Contains(err.Error(), "make backup") && (len(made) > 0 || r.Backup != "") {
+					t.Errorf("%s: half a backup stays: %q", where, made)
+				}
 				if text != original && (r.Backup == "" || get(t, filepath.Join(r.Backup, "tasks.json")) != original) {
 					t.Errorf("%s: no backup of tasks.json", where)
 				}
