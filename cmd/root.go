@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/journal"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/supervise"
 )
@@ -56,6 +57,10 @@ func (a *app) report(err error) {
 			said[line] = true
 			fmt.Fprintf(a.stderr, "hacky: %s\n", line)
 		}
+	}
+	var damage *journal.DamageError
+	if errors.As(err, &damage) && !damage.Newer {
+		fmt.Fprintf(a.stderr, "hacky: to keep a backup and go on with what can be read, type: hacky validate --repair%s\n", sessionArg(strings.TrimSuffix(damage.Path, ".journal")))
 	}
 	var failed *session.FlushError
 	if !errors.As(err, &failed) {

@@ -87,7 +87,7 @@ func readJournal(fsys fsutil.FS, l Location) (*journal.Contents, error) {
 	case errors.As(err, &damage) && damage.Newer:
 		return nil, fmt.Errorf("%w; nothing was changed: use the newer hacky that wrote it", err)
 	case errors.As(err, &damage):
-		return nil, fmt.Errorf("%w; nothing was changed; %s; to see all of it, and to keep a backup and go on with what can be read, type: hacky validate --repair", err, damage.Says())
+		return nil, fmt.Errorf("%w; nothing was changed; %s", err, damage.Says())
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("the journal %s cannot be read: permission denied", l.JournalPath())
 	case err != nil:
