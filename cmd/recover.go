@@ -115,7 +115,11 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 	}
 	for _, d := range decisions {
 		if d.Verdict == session.Conflict {
-			return &exitError{exitFailed, fmt.Errorf("conflicts stay in %s; to settle them, type: %[2]s --force (they win) or %[2]s --discard (tasks.json wins)", paths(files), recoverCommand(loc, o.file))}
+			stay := "stay in " + paths(files)
+			if o.file == "-" {
+				stay = "were not applied, and wait nowhere but in what was read"
+			}
+			return &exitError{exitFailed, fmt.Errorf("conflicts %s; to settle them, type: %[2]s --force (they win) or %[2]s --discard (tasks.json wins)", stay, recoverCommand(loc, o.file))}
 		}
 	}
 	return nil
@@ -186,13 +190,21 @@ func damagedOne(files []*session.Recovery) *session.Recovery {
 func paths(files []*session.Recovery) string {
 	var names []string
 	for _, r := range files {
-		names = append(names, r.Path)
+		names = append(names, fileName(r.Path))
 	}
 	return strings.Join(names, ", ")
 }
 
+// fileName is how messages call a recovery file.
+func fileName(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
+}
+
 func damaged(r *session.Recovery, loc session.Location, file string) error {
-	return fmt.Errorf("the recovery file %s is damaged (%w); nothing was applied: look at what could be read, then type: %s --force", r.Path, r.Damage, recoverCommand(loc, file))
+	return fmt.Errorf("the recovery file %s is damaged (%w); nothing was applied: look at what could be read, then type: %s --force", fileName(r.Path), r.Damage, recoverCommand(loc, file))
 }
 
 // recoverCommand is what to type to recover this session, from a file that the
