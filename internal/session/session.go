@@ -244,7 +244,9 @@ func (s *Session) prepare() error {
 	}
 	if err == nil {
 		_, err = f.WriteString("*\n")
-		err = errors.Join(err, f.Close())
+		if err = errors.Join(err, f.Close()); err != nil { // an empty one would stay for ever
+			err = errors.Join(err, s.fs.Remove(s.hidden(".gitignore")))
+		}
 	}
 	if err != nil {
 		s.log.Debug().Err(err).Msg("cannot write .hacky/.gitignore")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hacky-run/hacky/internal/backlog"
@@ -230,5 +231,25 @@ func TestOpenReadsAgainUnderTheLock(t *testing.T) {
 	o.FS, o.Check = nil, func(*backlog.Backlog, []backlog.Status) error { return refused }
 	if _, err := Open(l, o); !errors.Is(err, refused) {
 		t.Errorf("Open: %v, want Check's error", err)
+	}
+}
+
+// TestIgnoreFileOnAFullDisk: an empty .gitignore would stay for ever.
+func TestIgnoreFileOnAFullDisk(t *testing.T) {
+	l := home(t, sample(planned(1)...))
+	full := faultfs.New(fsutil.OS(), func(op faultfs.Op) error {
+		if filepath.Base(op.Path) == ".gitignore" && strings.HasPrefix(op.Name, "Write") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	name := filepath.Join(l.Dir, ".hacky", ".gitignore")
+	closeSession(t, open(t, l, options(full, nil)))
+	if exists(t, name) {
+		t.Errorf("it holds %q", get(t, name))
+	}
+	closeSession(t, open(t, l, options(nil, nil)))
+	if got := get(t, name); got != "*\n" {
+		t.Errorf("it holds %q", got)
 	}
 }
