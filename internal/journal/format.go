@@ -171,12 +171,15 @@ func Read(fsys fsutil.FS, path string) (*Contents, error) {
 }
 
 func readFile(fsys fsutil.FS, path string) ([]byte, error) {
-	f, err := fsys.OpenFile(path, os.O_RDONLY, 0)
+	f, err := fsys.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not hold us
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s is not a regular file", path), err, f.Close())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err = errors.Join(err, f.Close()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hacky-run/hacky/internal/fsutil"
@@ -274,4 +275,18 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestReadOddFiles: what is no file is refused, and a pipe does not hold us.
+func TestReadOddFiles(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{pipe, dir} {
+		if c, err := Read(fsutil.OS(), name); c != nil || err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+			t.Errorf("%s: %v, %v", name, c, err)
+		}
+	}
 }
