@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -24,7 +25,8 @@ type Recovery struct {
 	Base      string
 	Damage    error // why not everything could be read; nil if it could
 
-	whole []subtask // of pendingUpdates; nil without
+	version string
+	whole   []subtask // of pendingUpdates; nil without
 }
 
 // subtask is one of a whole backlog.
@@ -83,6 +85,10 @@ func DecodeRecovery(data []byte) *Recovery {
 	dec := json.NewDecoder(strings.NewReader(text))
 	seen := map[string]bool{}
 	r.Damage = r.members(dec, seen)
+	major, _, _ := strings.Cut(r.version, ".")
+	if n, err := strconv.Atoi(major); r.Damage == nil && err == nil && n > 1 { // other tools may call theirs anything
+		r.Damage = fmt.Errorf("it has format version %.20s; this hacky knows 1.0 and may not see all of it", r.version)
+	}
 	if r.Damage == nil && r.Changes == nil && r.whole == nil {
 		r.Damage = errors.New(`it has neither "changes" nor "pendingUpdates"`)
 	}
@@ -118,8 +124,10 @@ func (r *Recovery) members(dec *json.Decoder, seen map[string]bool) error {
 				bad = r.readWhole(raw)
 			}
 		default:
-			var ignored json.RawMessage
-			err = dec.Decode(&ignored)
+			var other json.RawMessage
+			if err = dec.Decode(&other); name == "version" {
+				r.version = strings.Trim(string(other), `"`)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -196,14 +204,14 @@ func (r *Recovery) readChanges(dec *json.Decoder) error {
 	}
 	r.Changes = []Update{}
 	var bad error
-	for dec.More() {
+	for n := 1; dec.More(); n++ {
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
 			return err
 		}
 		u, err := decodeChange(raw)
 		if err != nil {
-			bad = cmp.Or(bad, fmt.Errorf("%s: %w", raw, err))
+			bad = cmp.Or(bad, fmt.Errorf("number %d: %w", n, err))
 			continue
 		}
 		r.Changes = append(r.Changes, u)
@@ -240,14 +248,16 @@ func decodeChange(data []byte) (Update, error) {
 // written, among any other lines.
 func decodeMarked(text string) *Recovery {
 	r := &Recovery{}
+	n := 0
 	for line := range strings.Lines(text) {
+		n++
 		_, change, ok := strings.Cut(strings.TrimRight(line, "\r\n"), MarkedPrefix)
 		if !ok {
 			continue
 		}
 		u, err := decodeChange([]byte(change))
 		if err != nil {
-			r.Damage = cmp.Or(r.Damage, fmt.Errorf("%s: %w", change, err))
+			r.Damage = cmp.Or(r.Damage, fmt.Errorf("line %d: %w", n, err))
 			continue
 		}
 		r.Changes = append(r.Changes, u)
