@@ -123,6 +123,7 @@ recovery file, 4 another run has the session, 5 stopped by a limit,
 		a.agentsCmd(), a.promptCmd(), a.checkpointsCmd(), a.showCmd(), a.verifyCmd())
 	root.AddCommand(a.nextCmd())
 	root.AddCommand(a.whyCmd())
+	root.AddCommand(a.planCmd())
 	root.AddCommand(a.resetCmd())
 	root.AddCommand(a.logsCmd())
 	root.AddCommand(a.sessionsCmd())

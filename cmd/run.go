@@ -160,19 +160,8 @@ func (j *job) close() {
 func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
 	j.close()
 	j.runner = nil
-	scope, err := resolveScope(b, j.cfg.Scope, j.origin("scope"))
-	if err != nil {
+	if err := j.choose(b, statuses); err != nil {
 		return err
-	}
-	j.b, j.selected = b, schedule.Select(b, scope)
-	if missing := schedule.Missing(b, statuses, j.selected); len(missing) > 0 {
-		if !j.cfg.WithDeps {
-			return fmt.Errorf("the scope waits for %s outside it that are not finished (%s); run with --with-deps, or widen --scope",
-				count(len(missing), "subtask"), listIDs(b, missing))
-		}
-		for _, i := range missing {
-			j.selected[i] = true
-		}
 	}
 	recipe, err := j.recipe(j.cfg)
 	if err != nil {
@@ -205,12 +194,31 @@ func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
 	return errors.Join(errs...)
 }
 
+// choose selects the subtasks in scope, and with --with-deps those that they
+// wait for.
+func (j *job) choose(b *backlog.Backlog, statuses []backlog.Status) error {
+	scope, err := resolveScope(b, j.cfg.Scope, j.origin("scope"))
+	if err != nil {
+		return err
+	}
+	j.b, j.selected = b, schedule.Select(b, scope)
+	if missing := schedule.Missing(b, statuses, j.selected); len(missing) > 0 {
+		if !j.cfg.WithDeps {
+			return fmt.Errorf("the scope waits for %s outside it that are not finished (%s); run with --with-deps, or widen --scope",
+				count(len(missing), "subtask"), listIDs(b, missing))
+		}
+		for _, i := range missing {
+			j.selected[i] = true
+		}
+	}
+	return nil
+}
+
 func (j *job) dryRun(b *backlog.Backlog, statuses []backlog.Status) error {
 	if err := j.check(b, statuses); err != nil {
 		return err
 	}
-	order := schedule.Order(schedule.New(b, statuses, j.selected))
-	return ui.DryRun(j.stdout, j.cfg.Progress, j.loc.Dir, b, order, j.runner.Describe)
+	return ui.DryRun(j.stdout, j.cfg.Progress, j.plan(b, statuses), j.width())
 }
 
 func (j *job) run(ctx context.Context) error {

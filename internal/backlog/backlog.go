@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"io"
 	"iter"
+	"math"
 	"slices"
 	"sort"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -167,6 +169,27 @@ func (b *Backlog) Field(i int32, name string) (value string, ok bool) {
 		return false // found: read no further
 	})
 	return value, ok
+}
+
+// Points are the story points of subtask i; 0 if it has none. As Field, it
+// reads the item again.
+func (b *Backlog) Points(i int32) (points float64) {
+	s := scanner{src: b.src, i: int(b.Items[i].at)}
+	s.object(func(key string, _ int) bool {
+		if key != "story_points" {
+			return s.skip()
+		}
+		if s.src[s.i] != 'n' { // null
+			if n, ok := s.number(); ok {
+				points, _ = strconv.ParseFloat(n, 64)
+			}
+		}
+		return false
+	})
+	if points < 0 || math.IsInf(points, 0) { // -0, and what no float holds
+		return 0
+	}
+	return points
 }
 
 // Statuses returns the statuses in the file, by item number.

@@ -214,6 +214,19 @@ func TestField(t *testing.T) {
 	}
 }
 
+func TestPoints(t *testing.T) {
+	for text, want := range map[string]float64{"3": 3, "0.5": 0.5, "1e2": 100, "-0": 0, "null": 0, "1e999": 0, "": 0} {
+		fields := []string{`"x":{"story_points":7}`}
+		if text != "" {
+			fields = append(fields, `"story_points" : `+text)
+		}
+		b := mustParse(t, oneTask(subtask(1, fields...)))
+		if got := b.Points(number(t, b, "P1.M1.T1.S1")); got != want {
+			t.Errorf("%s is %v, want %v", text, got, want)
+		}
+	}
+}
+
 // Strings are decoded as encoding/json decodes them.
 func TestDecodeAgreesWithEncodingJSON(t *testing.T) {
 	pieces := []string{"", "a", "é", "😀", `\n`, `\"`, `\\`, `\/`, `\u0041`, `\u00e9`, `\uD83D`, `\ude00`, `\ud83d\ude00`, `\u0000`, `\uffff`, "u0041"}

@@ -5,53 +5,52 @@ import (
 	"encoding/json"
 	"io"
 	"time"
-
-	"github.com/hacky-run/hacky/internal/backlog"
 )
 
-// DryRun prints what a run would do: an item a line, in order, or with kind
-// "json" an event a line and a summary.
-func DryRun(w io.Writer, kind, session string, b *backlog.Backlog, order []int32, describe func(int32) string) error {
+// DryRun prints what a run would do: the text of a Plan, or with kind "json" an
+// event for each subtask and a summary, a line each.
+func DryRun(w io.Writer, kind string, p *Plan, width int) error {
 	out := bufio.NewWriterSize(w, 1<<16)
-	if kind == "json" {
-		enc := json.NewEncoder(out)
-		type planned struct {
-			V       int       `json:"v"`
-			Time    time.Time `json:"time"`
-			Type    string    `json:"type"`
-			Session string    `json:"session"`
-			ID      string    `json:"id"`
-			Title   string    `json:"title"`
-			Command string    `json:"command"`
-		}
-		now := time.Now()
-		for _, i := range order {
-			if err := enc.Encode(planned{1, now, "subtaskPlanned", session, b.Items[i].ID, b.Items[i].Title, describe(i)}); err != nil {
-				return err
-			}
-		}
-		if err := enc.Encode(struct {
-			V       int       `json:"v"`
-			Time    time.Time `json:"time"`
-			Type    string    `json:"type"`
-			Session string    `json:"session"`
-			DryRun  bool      `json:"dryRun"`
-			Total   int       `json:"total"`
-			Exit    int       `json:"exit"`
-		}{1, now, "summary", session, true, len(order), 0}); err != nil {
+	if kind != "json" {
+		if err := p.Text(out, width); err != nil {
 			return err
 		}
 		return out.Flush()
 	}
-	for _, i := range order {
-		_, _ = out.WriteString(b.Items[i].ID + "  " + Clean(b.Items[i].Title) + "  $ " + Clean(describe(i)) + "\n") // Flush tells
+	enc := json.NewEncoder(out)
+	type planned struct {
+		V       int       `json:"v"`
+		Time    time.Time `json:"time"`
+		Type    string    `json:"type"`
+		Session string    `json:"session"`
+		ID      string    `json:"id"`
+		Title   string    `json:"title"`
+		Command string    `json:"command"`
+		Wave    int       `json:"wave"`
+		Points  float64   `json:"points"`
 	}
-	_, _ = out.WriteString(subtasks(len(order)) + " would run\n")
+	now := time.Now()
+	for k := range p.Subtasks {
+		s := &p.Subtasks[k]
+		if err := enc.Encode(planned{1, now, "subtaskPlanned", p.Session, s.ID, s.Title, s.Command, s.Wave, s.Points}); err != nil {
+			return err
+		}
+	}
+	if err := enc.Encode(struct {
+		V           int           `json:"v"`
+		Time        time.Time     `json:"time"`
+		Type        string        `json:"type"`
+		Session     string        `json:"session"`
+		DryRun      bool          `json:"dryRun"`
+		Total       int           `json:"total"`
+		Exit        int           `json:"exit"`
+		Parallelism int           `json:"parallelism"`
+		Waves       int           `json:"waves"`
+		Critical    CriticalPath  `json:"criticalPath"`
+		Estimate    *PlanEstimate `json:"estimate"`
+		OutOfScope  OutOfScope    `json:"outOfScope"`
+	}{1, now, "summary", p.Session, true, p.Total, 0, p.Parallelism, len(p.Waves), p.Critical, p.Estimate, p.OutOfScope}); err != nil {
+		return err
+	}
 	return out.Flush()
-}
-
-// Table prints rows in columns, the first being the head. The column cutColumn
-// is cut so that a line fits into width; 0 is no limit.
-func Table(w io.Writer, width, cutColumn int, rows [][]string) error {
-	return table(w, width, cutColumn, rows)
 }

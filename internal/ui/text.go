@@ -68,6 +68,12 @@ func Duration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
+// Table prints rows in columns, the first being the head. The column cutColumn
+// is cut so that a line fits into width; 0 is no limit.
+func Table(w io.Writer, width, cutColumn int, rows [][]string) error {
+	return table(w, width, cutColumn, rows)
+}
+
 // table prints rows in columns. Every column is as wide as its widest cell but
 // the one that is cut so that a line fits into width; 0 is no limit.
 func table(w io.Writer, width, cutColumn int, rows [][]string) error {

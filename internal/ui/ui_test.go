@@ -306,14 +306,15 @@ func TestJSONShapes(t *testing.T) {
 	}
 
 	out.Reset()
-	if err := DryRun(&out, "json", "plan/x", b, []int32{item}, func(int32) string { return "true" }); err != nil {
+	plan := &Plan{Session: "plan/x", Total: 1, Subtasks: []PlanItem{{ID: "P1.M1.T1.S1", Title: "t", Command: "true", Wave: 1}}}
+	if err := DryRun(&out, "json", plan, 0); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.SplitAfter(out.String(), "\n")
-	if got, want := keysOf(t, lines[0]), strings.Fields("command id session time title type v"); !reflect.DeepEqual(got, want) {
+	if got, want := keysOf(t, lines[0]), strings.Fields("command id points session time title type v wave"); !reflect.DeepEqual(got, want) {
 		t.Errorf("subtaskPlanned has %v, want %v", got, want)
 	}
-	if got, want := keysOf(t, lines[1]), strings.Fields("dryRun exit session time total type v"); !reflect.DeepEqual(got, want) {
+	if got, want := keysOf(t, lines[1]), strings.Fields("criticalPath dryRun estimate exit outOfScope parallelism session time total type v waves"); !reflect.DeepEqual(got, want) {
 		t.Errorf("the summary of a dry run has %v, want %v", got, want)
 	}
 }

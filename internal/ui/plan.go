@@ -1,0 +1,163 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Plan is what a run would do: the document of `plan -o json`.
+type Plan struct {
+	Session     string        `json:"session" yaml:"session"`
+	Scope       []string      `json:"scope" yaml:"scope"` // ids; empty: everything
+	Parallelism int           `json:"parallelism" yaml:"parallelism"`
+	Total       int           `json:"total" yaml:"total"` // subtasks that would run
+	Points      float64       `json:"points" yaml:"points"`
+	Subtasks    []PlanItem    `json:"subtasks" yaml:"subtasks"` // in the order in which one worker takes them
+	Waves       [][]string    `json:"waves" yaml:"waves"`       // ids; each could run at once
+	Critical    CriticalPath  `json:"criticalPath" yaml:"criticalPath"`
+	Estimate    *PlanEstimate `json:"estimate" yaml:"estimate"` // null: nothing to learn from
+	OutOfScope  OutOfScope    `json:"outOfScope" yaml:"outOfScope"`
+	Refused     string        `json:"refused,omitempty" yaml:"refused,omitempty"` // why run would refuse
+}
+
+// PlanItem is a subtask of a plan.
+type PlanItem struct {
+	ID      string   `json:"id" yaml:"id"`
+	Title   string   `json:"title" yaml:"title"`
+	Status  string   `json:"status" yaml:"status"`
+	Wave    int      `json:"wave" yaml:"wave"` // from 1
+	Points  float64  `json:"points" yaml:"points"`
+	Seconds *float64 `json:"seconds,omitempty" yaml:"seconds,omitempty"` // estimated
+	Command string   `json:"command,omitempty" yaml:"command,omitempty"`
+}
+
+// CriticalPath is the chain that takes longest.
+type CriticalPath struct {
+	IDs     []string `json:"ids" yaml:"ids"`
+	Points  float64  `json:"points" yaml:"points"`
+	Seconds *float64 `json:"seconds,omitempty" yaml:"seconds,omitempty"`
+	By      string   `json:"by" yaml:"by"` // what was compared: durations, points, or subtasks
+}
+
+// PlanEstimate is when a run would end that began now and in which nothing
+// failed.
+type PlanEstimate struct {
+	Seconds         float64   `json:"seconds" yaml:"seconds"`
+	End             time.Time `json:"end" yaml:"end"`
+	Finished        int       `json:"finished" yaml:"finished"` // subtasks it is learned from
+	SecondsPerPoint float64   `json:"secondsPerPoint,omitempty" yaml:"secondsPerPoint,omitempty"`
+	SecondsEach     float64   `json:"secondsEach" yaml:"secondsEach"` // the mean of a subtask
+}
+
+// OutOfScope are unfinished subtasks that would not run.
+type OutOfScope struct {
+	Count int      `json:"count" yaml:"count"`
+	IDs   []string `json:"ids" yaml:"ids"`
+}
+
+// The most that people are shown; -o json has all.
+const (
+	shownWaves = 20
+	shownIDs   = 8
+)
+
+// Text prints it for people: a line for each subtask, in order, and what is to
+// be known of them all. width is the terminal's; 0 is no limit.
+func (p *Plan) Text(w io.Writer, width int) error {
+	var b strings.Builder
+	line := func(format string, args ...any) { b.WriteString(cut(fmt.Sprintf(format, args...), width) + "\n") }
+	for k := range p.Subtasks {
+		s := &p.Subtasks[k]
+		text := s.ID + "  " + Clean(s.Title)
+		if s.Command != "" {
+			text += "  $ " + Clean(s.Command)
+		}
+		b.WriteString(cut(text, width) + "\n")
+	}
+	b.WriteString(subtasks(p.Total) + " would run\n")
+	if p.Total > 0 {
+		b.WriteByte('\n')
+	}
+	for k, wave := range p.Waves {
+		if k == shownWaves && len(p.Waves) > k+1 {
+			line("... and %d more waves", len(p.Waves)-k)
+			break
+		}
+		line("wave %d: %s: %s", k+1, subtasks(len(wave)), few(wave, ", "))
+	}
+	if p.Total > 0 {
+		p.critical(line)
+		b.WriteString(p.estimate())
+	}
+	if n := p.OutOfScope.Count; n > 0 {
+		line("out of scope: %s unfinished: %s", subtasks(n), few(p.OutOfScope.IDs, ", "))
+	}
+	if p.Refused != "" {
+		b.WriteString("\nhacky run would refuse this: " + Clean(p.Refused) + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (p *Plan) critical(line func(format string, args ...any)) {
+	c := &p.Critical
+	size := subtasks(len(c.IDs))
+	if c.Points > 0 {
+		size += ", " + storyPoints(c.Points)
+	}
+	if c.Seconds != nil {
+		size += ", " + Duration(seconds(*c.Seconds))
+	}
+	line("critical path: %s: %s", size, few(c.IDs, " > "))
+}
+
+// estimate says when it would end, and what that rests on.
+func (p *Plan) estimate() string {
+	e := p.Estimate
+	if e == nil {
+		return "no estimate: no subtask of this session has been completed by a run to learn from\n"
+	}
+	rests := Duration(seconds(e.SecondsEach)) + " each"
+	if e.SecondsPerPoint > 0 {
+		rests = Duration(seconds(e.SecondsPerPoint)) + " a story point"
+	}
+	return fmt.Sprintf("estimate: %s with --parallelism %d, until %s, if nothing fails; learned from %s (%s)\n",
+		Duration(seconds(e.Seconds)), p.Parallelism, clock(e.End, seconds(e.Seconds)), subtasks(e.Finished), rests)
+}
+
+// clock is when something ends that takes so long from now.
+func clock(end time.Time, takes time.Duration) string {
+	end = end.Local()
+	if begin := end.Add(-takes); begin.Format(time.DateOnly) != end.Format(time.DateOnly) {
+		return end.Format("2006-01-02 15:04")
+	}
+	return end.Format("15:04:05")
+}
+
+// seconds is a duration; one that is too long is the longest there is.
+func seconds(s float64) time.Duration {
+	if ns := s * float64(time.Second); ns < math.MaxInt64/2 {
+		return time.Duration(ns)
+	}
+	return math.MaxInt64 / 2
+}
+
+func storyPoints(n float64) string {
+	text := strconv.FormatFloat(math.Round(n*10)/10, 'f', -1, 64)
+	if text == "1" {
+		return "1 story point"
+	}
+	return text + " story points"
+}
+
+// few lists ids: if there are many, the first ones and the last.
+func few(ids []string, between string) string {
+	if len(ids) <= shownIDs {
+		return strings.Join(ids, between)
+	}
+	return strings.Join(ids[:shownIDs-1], between) + between + fmt.Sprintf("... (%d more)", len(ids)-shownIDs) + between + ids[len(ids)-1]
+}
