@@ -164,7 +164,7 @@ func (p *pace) takes(i int32) float64 {
 func (j *job) learn(b *backlog.Backlog, points []float64) *pace {
 	p := &pace{points: points, own: map[int32]float64{}}
 	spent := map[string]float64{}
-	err := session.EachAttempt(j.loc, func([]byte) bool { return true }, func(past session.Past) {
+	err := session.EachPast(j.loc, func([]byte) bool { return true }, func(past session.Past) {
 		took := past.Ended.Sub(past.Started).Seconds()
 		i, known := b.Lookup(past.ID)
 		if took < 0 || !known || b.Items[i].Kind != backlog.Subtask || past.Class == "quota" || past.Class == "interrupted" {

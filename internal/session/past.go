@@ -33,11 +33,11 @@ type Past struct {
 	Credential string    `json:"credential"`
 }
 
-// eachPast calls do for every attempt on record of the subtasks that want
+// EachPast calls do for every attempt on record of the subtasks that want
 // accepts, oldest first. want is asked before a line is decoded, so that a few
 // of many cost little. Lines that are no records are passed over: people may
 // have edited them. No file is no error.
-func eachPast(l Location, want func(id []byte) bool, do func(Past)) error {
+func EachPast(l Location, want func(id []byte) bool, do func(Past)) error {
 	f, err := os.OpenFile(attemptsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -100,7 +100,7 @@ func LastAttempts(l Location, ids []string) (map[string]Past, error) {
 	for _, id := range ids {
 		wanted[id] = true
 	}
-	err := eachPast(l, func(id []byte) bool { return wanted[string(id)] }, func(p Past) { last[p.ID] = p })
+	err := EachPast(l, func(id []byte) bool { return wanted[string(id)] }, func(p Past) { last[p.ID] = p })
 	return last, err
 }
 

@@ -44,7 +44,7 @@ func TestLastAttempts(t *testing.T) {
 		t.Errorf("got %d: %d %d %d", len(got), got["P1.M1.T1.S1"].Attempt, got["P1.M1.T1.S3"].Attempt, got["P1.M1.T1.S4"].Attempt)
 	}
 	var all []string
-	if err := eachPast(l, func([]byte) bool { return true }, func(p Past) { all = append(all, p.ID) }); err != nil {
+	if err := EachPast(l, func([]byte) bool { return true }, func(p Past) { all = append(all, p.ID) }); err != nil {
 		t.Fatal(err)
 	}
 	want := strings.Fields("P1.M1.T1.S1 P1.M1.T1.S10 P1.M1.T1.S1 P1.M1.T1.S3 P1.M1.T1.S4")
