@@ -8,13 +8,150 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/spf13/cobra"
+
 	"github.com/hacky-run/hacky/configs"
 	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/session"
 )
 
-func (a *app) initExample(fsys fsutil.FS, dir string) error {
-	written, err := makeExample(fsys, dir)
+func (a *app) initCmd() *cobra.Command {
+	var o initOptions
+	c := &cobra.Command{
+		Use:   "init [DIR]",
+		Short: "Make a session",
+		Long: `Make a session, in DIR or here. Existing files are never overwritten.
+
+--prd FILE makes plan/NNN_HASH/, with a copy of the PRD and an empty backlog, or
+the one of --from; HASH is from the PRD's content, and a session that has it
+already is found instead. --from FILE makes a tasks.json that is FILE byte for
+byte, if it is a backlog in order. --example makes a tasks.json whose commands
+do real work on the spot. With the latter two there is also a hacky.yaml with
+every option commented out, unless there is one. Without any of them it asks, on
+a terminal.
+
+Exit codes: 0 made, or found; 1 nothing was answered; 2 a file is there already,
+cannot be read or written, or is no backlog.`,
+		Example: `  hacky init --example try && cd try && hacky run
+  hacky init --prd PRD.md
+  hacky init --prd PRD.md --from tasks.json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("init takes one directory, but got %d", len(args))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			o.dir = "."
+			if len(args) == 1 {
+				o.dir = args[0]
+			}
+			for _, name := range []string{"prd", "from"} {
+				if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+					return fmt.Errorf("--%s: the name of a file is missing", name)
+				}
+			}
+			if c.Flags().NFlag() == 0 && a.canAsk() {
+				if err := a.askInit(&o); err != nil {
+					return err
+				}
+			}
+			return a.init(fsutil.OS(), o)
+		},
+	}
+	c.Flags().BoolVar(&o.example, "example", false, "make the example session")
+	c.Flags().StringVar(&o.prd, "prd", "", "make a session under plan/ for this PRD")
+	c.Flags().StringVar(&o.from, "from", "", "with this backlog")
+	return c
+}
+
+type initOptions struct {
+	example   bool
+	prd, from string
+	dir       string
+}
+
+// askInit asks what to make a session from.
+func (a *app) askInit(o *initOptions) error {
+	answer, err := a.ask("Make a session from: 1 a PRD, 2 a tasks.json, 3 the example [1-3]? ")
+	if err != nil {
+		return err
+	}
+	switch answer {
+	case "1":
+		o.prd, err = a.ask("The PRD is in the file: ")
+	case "2":
+		o.from, err = a.ask("The backlog is in the file: ")
+	case "3":
+		o.example = true
+	}
+	if err == nil && *o == (initOptions{dir: o.dir}) {
+		err = &exitError{exitFailed, errors.New("nothing was made")}
+	}
+	return err
+}
+
+func (a *app) init(fsys fsutil.FS, o initOptions) error {
+	if o.example && (o.prd != "" || o.from != "") {
+		return errors.New("--example makes a session of its own; leave --prd and --from out")
+	}
+	tasks, err := "", error(nil)
+	if o.from != "" {
+		if tasks, err = session.ReadBacklog(o.from); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.prd != "":
+		return a.initPRD(fsys, o, tasks)
+	case o.from != "":
+		written, err := makeSession(fsys, o.dir, tasks)
+		return a.made(o.dir, written, err)
+	case o.example:
+		written, err := makeExample(fsys, o.dir)
+		return a.made(o.dir, written, err)
+	}
+	return errors.New("init needs what to make a session from: --prd FILE, --from FILE or --example")
+}
+
+func (a *app) initPRD(fsys fsutil.FS, o initOptions, tasks string) error {
+	prd, err := session.ReadInput(o.prd)
+	if err != nil {
+		return err
+	}
+	if prd == "" {
+		return fmt.Errorf("%s is empty", o.prd)
+	}
+	plan := filepath.Join(o.dir, "plan")
+	madeDirs, err := makeDirs(fsys, plan)
+	var loc session.Location
+	made := false
+	if err == nil {
+		loc, made, err = session.Create(fsys, plan, prd, tasks)
+	}
+	if err != nil {
+		for _, dir := range slices.Backward(madeDirs) {
+			err = errors.Join(err, fsys.Remove(dir))
+		}
+		return err
+	}
+	if !made {
+		if o.from != "" {
+			return fmt.Errorf("%s has this PRD already, and its backlog is not overwritten", loc.Dir)
+		}
+		_, err := fmt.Fprintf(a.stdout, "%s has this PRD already; nothing was changed\n", loc.Dir)
+		return err
+	}
+	next := "hacky run"
+	if tasks == "" {
+		next = "put the plan into its backlog, then type: hacky run"
+	}
+	_, err = fmt.Fprintf(a.stdout, "wrote %s\nwrote %s\nnext: %s%s\n", filepath.Join(loc.Dir, session.PRDSnapshot), loc.Path(), next, sessionArg(loc.Path()))
+	return err
+}
+
+// made tells what was written.
+func (a *app) made(dir string, written []string, err error) error {
 	if err != nil {
 		return err
 	}
@@ -31,24 +168,45 @@ func (a *app) initExample(fsys fsutil.FS, dir string) error {
 	return err
 }
 
-// makeExample makes the example session and returns when it is on stable
-// storage. tasks.json comes last: while it is not there, or not whole, nobody
-// takes the directory for a session. On an error nothing of it is left.
+type initFile struct {
+	name    string
+	content []byte
+	keep    bool // if it is there already
+}
+
+// makeExample makes the example session.
 func makeExample(fsys fsutil.FS, dir string) (written []string, err error) {
-	files := []struct {
-		name    string
-		content []byte
-	}{{"hacky.yaml", configs.HackyYAML}, {session.TasksFile, configs.Example}}
+	return makeFiles(fsys, dir, "name another directory: hacky init --example DIR",
+		[]initFile{{"hacky.yaml", configs.HackyYAML, false}, {session.TasksFile, configs.Example, false}})
+}
+
+// makeSession makes a session with a backlog.
+func makeSession(fsys fsutil.FS, dir, tasks string) (written []string, err error) {
+	return makeFiles(fsys, dir, "name another directory: hacky init --from FILE DIR",
+		[]initFile{{"hacky.yaml", configs.HackyYAML, true}, {session.TasksFile, []byte(tasks), false}})
+}
+
+// makeFiles makes files in a directory and returns when they are on stable
+// storage. tasks.json comes last: while it is not there, or not whole, nobody
+// takes the directory for a session. They are made in their place and not
+// renamed to it, as a rename would overwrite what comes there meanwhile. On an
+// error nothing of it is left.
+func makeFiles(fsys fsutil.FS, dir, instead string, files []initFile) (written []string, err error) {
+	var missing []initFile
 	for _, f := range slices.Backward(files) {
 		path := filepath.Join(dir, f.name)
-		if _, err := fsys.Lstat(path); err == nil {
-			return nil, fmt.Errorf("%s is there already and is not overwritten; name another directory: hacky init --example DIR", path)
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		_, err := fsys.Lstat(path)
+		switch {
+		case err == nil && !f.keep:
+			return nil, fmt.Errorf("%s is there already and is not overwritten; %s", path, instead)
+		case errors.Is(err, fs.ErrNotExist):
+			missing = append([]initFile{f}, missing...)
+		case err != nil:
 			return nil, err
 		}
 	}
 	made, err := makeDirs(fsys, dir)
-	for _, f := range files {
+	for _, f := range missing {
 		if err != nil {
 			break
 		}

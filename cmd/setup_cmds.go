@@ -1,14 +1,12 @@
 package cmd
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hacky-run/hacky/internal/config"
-	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
@@ -50,39 +48,6 @@ Exit codes: 0, or 2 if a value or the file is wrong.`,
 	}
 	config.Register(c.Flags())
 	c.Flags().StringVarP(&output, "output", "o", "table", "output: table, json, yaml")
-	return c
-}
-
-func (a *app) initCmd() *cobra.Command {
-	var example bool
-	c := &cobra.Command{
-		Use:   "init --example [DIR]",
-		Short: "Write a small session to try hacky with",
-		Long: `Write a tasks.json whose commands do real work on the spot, and a hacky.yaml
-with every option commented out, into DIR (default: here). Existing files are
-never overwritten.
-
-Exit codes: 0 written, 2 a file is there already or cannot be written.`,
-		Example: `  hacky init --example
-  hacky init --example try && cd try && hacky run`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return fmt.Errorf("init takes one directory, but got %d", len(args))
-			}
-			return nil
-		},
-		RunE: func(_ *cobra.Command, args []string) error {
-			if !example {
-				return errors.New("init makes an example session only: hacky init --example")
-			}
-			dir := "."
-			if len(args) == 1 {
-				dir = args[0]
-			}
-			return a.initExample(fsutil.OS(), dir)
-		},
-	}
-	c.Flags().BoolVar(&example, "example", false, "write the example session")
 	return c
 }
 

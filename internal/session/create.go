@@ -1,0 +1,222 @@
+package session
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/fsutil"
+)
+
+// A new session under plan/ is made in a directory .init-*, file by file and
+// each synced, which then is renamed: there is all of it or nothing, whenever
+// the power fails. Whoever makes one holds a lock on plan/ itself, so that no
+// two take one number; where a directory cannot be locked, as on some network
+// file systems, two at the same instant might. A .init-* that is found with the
+// lock held is a dead one's, and removed.
+
+// PRDSnapshot is the copy of the PRD in a session.
+const PRDSnapshot = "prd_snapshot.md"
+
+const (
+	hashDigits    = 12
+	unfinished    = ".init-"
+	emptyBacklog  = "{\n  \"backlog\": []\n}\n"
+	createRetries = 5
+)
+
+// ErrNoBacklog says that the directory for a PRD is there, but is no session.
+var ErrNoBacklog = errors.New("holds no " + TasksFile)
+
+// ReadInput reads a file that a session is to be made from, a regular one of
+// at most backlog.MaxSize bytes.
+func ReadInput(path string) (string, error) {
+	src, _, err := readFile(fsutil.OS(), path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("%s does not exist", path)
+	case err != nil:
+		return "", explain(path, err)
+	}
+	return src, nil
+}
+
+// ReadBacklog reads a backlog that a session is to be made from, and checks it.
+// The error may be a *backlog.InvalidError.
+func ReadBacklog(path string) (string, error) {
+	src, err := ReadInput(path)
+	if err == nil {
+		_, err = backlog.Parse(path, src)
+	}
+	return src, err
+}
+
+// Create makes a session for a PRD in the directory plan, which must be there:
+// NNN_<first 12 hex digits of the SHA-256 of the PRD>, with the next free
+// number. tasks is its backlog; "" is an empty one. When it returns, all of it
+// is on stable storage. If the directory has one with this hash, made is false
+// and nothing is written; the error is ErrNoBacklog if that is no session. On
+// any other error nothing of the new session is left.
+func Create(fsys fsutil.FS, plan, prd, tasks string) (l Location, made bool, err error) {
+	sum := sha256.Sum256([]byte(prd))
+	hash := hex.EncodeToString(sum[:])[:hashDigits]
+	if tasks == "" {
+		tasks = emptyBacklog
+	}
+	if unlock, err := lockDir(plan); err == nil {
+		defer unlock()
+		sweepUnfinished(fsys, plan)
+	}
+	for range createRetries {
+		name, number, err := lookFor(fsys, plan, hash)
+		if err != nil {
+			return Location{}, false, err
+		}
+		if name != "" {
+			l := Location{filepath.Join(plan, name), TasksFile}
+			_, err := fsys.Lstat(l.Path())
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("%s is for this PRD, but %w; remove it, or put its backlog back", l.Dir, ErrNoBacklog)
+			}
+			return l, false, err
+		}
+		l := Location{filepath.Join(plan, fmt.Sprintf("%03d_%s", number, hash)), TasksFile}
+		err = makeWhole(fsys, l.Dir, []newFile{{PRDSnapshot, prd}, {TasksFile, tasks}})
+		if !errors.Is(err, fs.ErrExist) { // else somebody was faster
+			return l, err == nil, err
+		}
+	}
+	return Location{}, false, fmt.Errorf("others make sessions in %s all the time; try again", plan)
+}
+
+// lookFor finds the session with a hash, and the number after the highest.
+func lookFor(fsys fsutil.FS, plan, hash string) (name string, next int, err error) {
+	entries, err := fsys.ReadDir(plan)
+	if err != nil {
+		return "", 0, err
+	}
+	shape := regexp.MustCompile(`^(\d{1,9})_(.*)$`)
+	highest := 0
+	for _, e := range entries {
+		m := shape.FindStringSubmatch(e.Name())
+		if m == nil {
+			continue
+		}
+		if m[2] == hash {
+			return e.Name(), 0, nil
+		}
+		n, _ := strconv.Atoi(m[1]) // at most nine digits
+		highest = max(highest, n)
+	}
+	return "", highest + 1, nil
+}
+
+type newFile struct{ name, content string }
+
+// makeWhole makes a directory that must not be there, with files.
+func makeWhole(fsys fsutil.FS, dir string, files []newFile) (err error) {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails, by its documentation
+	temp := filepath.Join(filepath.Dir(dir), unfinished+hex.EncodeToString(random[:]))
+	if err := fsys.Mkdir(temp, 0o755); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removeWith(fsys, temp, files))
+		}
+	}()
+	for _, f := range files {
+		if err := writeSynced(fsys, filepath.Join(temp, f.name), f.content); err != nil {
+			return err
+		}
+	}
+	if err := fsys.SyncDir(temp); err != nil {
+		return err
+	}
+	if _, err := fsys.Lstat(dir); err == nil { // a rename would replace an empty directory
+		return &fs.PathError{Op: "make", Path: dir, Err: fs.ErrExist}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := fsys.Rename(temp, dir); err != nil {
+		return err
+	}
+	if err := fsys.SyncDir(filepath.Dir(dir)); err != nil {
+		return errors.Join(err, fsys.Rename(dir, temp))
+	}
+	return nil
+}
+
+func writeSynced(fsys fsutil.FS, path, content string) error {
+	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// removeWith removes a directory with these files in it, as far as they are
+// there, and nothing else.
+func removeWith(fsys fsutil.FS, dir string, files []newFile) error {
+	var errs []error
+	for _, f := range slices.Backward(files) {
+		if err := fsys.Remove(filepath.Join(dir, f.name)); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	if err := fsys.Remove(dir); !errors.Is(err, fs.ErrNotExist) {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// sweepUnfinished removes what others that died have left. What cannot be
+// removed stays: it is in nobody's way.
+func sweepUnfinished(fsys fsutil.FS, plan string) {
+	entries, err := fsys.ReadDir(plan)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), unfinished) {
+			_ = removeWith(fsys, filepath.Join(plan, e.Name()), []newFile{{PRDSnapshot, ""}, {TasksFile, ""}})
+		}
+	}
+}
+
+// lockDir takes the lock of a directory. It waits for who has it: they write
+// two files.
+func lockDir(dir string) (unlock func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for start := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { _ = d.Close() }, nil // only the lock was wanted
+		case errors.Is(err, unix.EINTR):
+		case !errors.Is(err, unix.EWOULDBLOCK) || time.Since(start) > lockPatience:
+			return nil, errors.Join(err, d.Close())
+		}
+	}
+}
