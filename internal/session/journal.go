@@ -346,11 +346,29 @@ func PlanRecovery(l Location, files []*Recovery, opts RecoverOptions) ([]Decisio
 	for k, u := range fromJournal {
 		updates[k] = u.Update
 	}
+	var decisions []Decision
+	if !running(l) { // a run that is alive looks after its journal itself
+		decisions = decided(updates)
+	}
 	said, err := notesOf(fsutil.OS(), l)
 	if err != nil {
 		return nil, err
 	}
-	return append(decided(updates), plan(files, doc.b, doc.now, updates, said, opts)...), nil
+	return append(decisions, plan(files, doc.b, doc.now, updates, said, opts)...), nil
+}
+
+// running reports whether a run has the session. The lock is tried and given
+// back at once; its file is not made.
+func running(l Location) bool {
+	name := filepath.Join(filepath.Dir(resolved(l)), ".hacky", "run.lock")
+	if _, err := os.Lstat(name); err != nil {
+		return false
+	}
+	_, unlock, err := fsutil.OS().TryLock(name)
+	if err == nil {
+		_ = unlock() // nothing was written to it
+	}
+	return errors.Is(err, fsutil.ErrLocked)
 }
 
 // JournalWaiting reports whether a session has a journal that is not empty. If

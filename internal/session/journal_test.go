@@ -97,7 +97,13 @@ func TestJournalAndOtherWriters(t *testing.T) {
 	if !exists(t, l.JournalPath()) {
 		t.Fatal("the journal of a live run is gone")
 	}
+	if d, err := PlanRecovery(l, nil, RecoverOptions{}); len(d) > 0 || err != nil {
+		t.Errorf("of a live run %v would be replayed, %v", d, err)
+	}
 	die(t, run)
+	if d, err := PlanRecovery(l, nil, RecoverOptions{}); len(d) != 1 || err != nil {
+		t.Errorf("of a dead run %v would be replayed, %v", d, err)
+	}
 	set = open(t, l, options(nil, nil))
 	if d := set.Replayed(); len(d) != 1 || d[0].ID != sub(1) || d[0].Verdict != Applied {
 		t.Errorf("replayed %v", d)
