@@ -119,6 +119,13 @@ func TestFileSizeLimit(t *testing.T) {
 	hacky(t, dir, "recover").wants(t, 0)
 	hacky(t, dir, "validate").wants(t, 0)
 
+	// What is on standard error only is not counted as done.
+	dir = session(t, two())
+	r = limited("0", "run")
+	r.wants(t, 3)
+	contains(t, "standard output", r.stdout, "0 of 2 subtasks done, 2 left; this run: 0 completed")
+	contains(t, "standard error", r.stderr, "hacky-recovery: ")
+
 	// A subtask that runs into the limit ends by the signal, as it would alone.
 	dir = session(t, oneTask(subtask{run: `["dd", "if=/dev/zero", "of=big", "bs=1M", "count=1"]`}))
 	r = limited("100", "run --no-retry")

@@ -348,6 +348,14 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 
 	err = s.Close(context.WithoutCancel(ctx))
 	final := statusesOf(j.b, s)
+	var failed *session.FlushError
+	if errors.As(err, &failed) {
+		for _, u := range failed.Unsaved { // only the user can still save it
+			if i, ok := j.b.Lookup(u.ID); ok {
+				final[i] = u.From
+			}
+		}
+	}
 	// Somebody else may have completed what failed here.
 	out.Failed = slices.DeleteFunc(out.Failed, func(f engine.Failure) bool { return final[f.Item].Satisfied() })
 	sum := ui.Summary{Outcome: out}
