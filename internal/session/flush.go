@@ -357,10 +357,11 @@ func (s *Session) trim(through uint64) error {
 		s.journal.Flushed(through, s.base)
 	}
 	if s.opts.Run && (s.journal == nil || !s.journal.Healthy() && s.journal.Live() == 0) {
-		if err := journal.Remove(s.fs, s.loc.JournalPath()); err != nil {
+		path := s.loc.JournalPath()
+		if err := journal.Remove(s.fs, path); err != nil {
 			return err
 		}
-		if err := s.fs.SyncDir(s.loc.Dir); err != nil {
+		if err := s.fs.SyncDir(filepath.Dir(path)); err != nil {
 			return err
 		}
 	}

@@ -24,8 +24,17 @@ import (
 	"github.com/hacky-run/hacky/internal/retry"
 )
 
-// JournalPath is the journal's path.
-func (l Location) JournalPath() string { return l.Path() + ".journal" }
+// JournalPath is the journal's path: beside the backlog itself, as the locks
+// are, so that whoever comes to it through a symbolic link sees the same one.
+func (l Location) JournalPath() string {
+	path := l.Path()
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		}
+	}
+	return path + ".journal"
+}
 
 // runLockPatience is how long a run waits for the run lock: another writer may
 // hold it for a moment, to replay what a dead run left in its journal.

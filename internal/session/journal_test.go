@@ -280,3 +280,29 @@ func wantAcknowledged(t *testing.T, l Location, acked map[int]bool, n int) {
 		}
 	}
 }
+
+// TestJournalThroughALink: what was acknowledged through a symbolic link is
+// seen, and brought in, by who comes to the backlog directly, and the other way
+// round.
+func TestJournalThroughALink(t *testing.T) {
+	t.Parallel()
+	direct := home(t, sample(planned(2)...))
+	linked := Location{Dir: t.TempDir(), Name: "other.json"}
+	if err := os.Symlink(direct.Path(), linked.Path()); err != nil {
+		t.Fatal(err)
+	}
+	for n, way := range [][2]Location{{linked, direct}, {direct, linked}} {
+		s := open(t, way[0], runOptions(nil, nil))
+		acknowledge(t, s, backlog.Complete, n+1)
+		die(t, s)
+		want := []string{"CP", "CC"}[n]
+		wantVisible(t, way[1], want)
+		closeSession(t, open(t, way[1], options(nil, nil)))
+		if got := statuses(t, direct); got != want {
+			t.Errorf("tasks.json says %s, want %s", got, want)
+		}
+		if exists(t, way[0].JournalPath()) || exists(t, way[1].JournalPath()) {
+			t.Error("the journal stays")
+		}
+	}
+}
