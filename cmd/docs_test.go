@@ -20,42 +20,6 @@ func yamlExamples(t *testing.T, page string) []string {
 	return out
 }
 
-// TestAgentsPage: the examples of docs/agents.md can be loaded, and those whose
-// agents are known to the test executed.
-func TestAgentsPage(t *testing.T) {
-	t.Parallel()
-	examples := yamlExamples(t, "../docs/agents.md")
-	if len(examples) != 3 {
-		t.Fatalf("%d examples", len(examples))
-	}
-	for k, text := range examples {
-		w := newWorkshop(t, staged(1), text, "WORK_KEY=0123456789abcdef")
-		w.hacky(nil, "config").wants(t, 0)
-		agents := w.hacky(nil, "agents")
-		agents.wants(t, 0)
-		switch k {
-		case 0:
-			w.hacky(nil, "run").wants(t, 0)
-			if got := read(t, filepath.Join(w.dir, "done.txt")); got != "P1.M1.T1.S1 is done\n" {
-				t.Errorf("done.txt: %q", got)
-			}
-			if len(w.calls("claude")) != 1 || len(w.calls("codex")) != 1 {
-				t.Errorf("calls: %v, %v", w.calls("claude"), w.calls("codex"))
-			}
-		case 1:
-			p := w.hacky(nil, "prompt", "P1.M1.T1.S1")
-			p.wants(t, 0)
-			contains(t, "the prompt", p.stdout, "Do P1.M1.T1.S1: ")
-		case 2:
-			contains(t, "the agents", agents.stdout, "careful   claude", "work", "mine      my-agent  file")
-			w.hacky(nil, "run").wants(t, 0)
-			if calls := w.calls("claude"); len(calls) != 2 || !strings.Contains(strings.Join(calls[0].Args, " "), "--permission-mode plan") {
-				t.Errorf("calls: %v", calls)
-			}
-		}
-	}
-}
-
 // TestGettingStarted: the page's backlog can be run.
 func TestGettingStarted(t *testing.T) {
 	t.Parallel()

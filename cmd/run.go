@@ -38,7 +38,8 @@ stop them; they are Planned again. Three times: exit at once.
 
 Exit codes: 0 all done, 1 some failed or are blocked, 2 mistake in the call, the
 configuration or the backlog, 3 updates wait in a recovery file, 4 another run
-has the session, 5 stopped by a limit, 130/143 interrupted.`,
+has the session, 5 stopped by a limit, 75 everything left waits for a quota
+beyond --quota-wait, 130/143 interrupted.`,
 		Example: `  hacky run --parallelism 4
   hacky run --scope P1.M2 --with-deps --flush-retries 3
   HACKY_TASK_RETRY=0 hacky run --progress json > events.ndjson`,
