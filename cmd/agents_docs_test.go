@@ -69,7 +69,7 @@ func (w *workshop) console(session string) {
 	defer cancel()
 	c := exec.CommandContext(ctx, "sh", "-c", script)
 	c.Dir = w.dir
-	c.Env = append(w.command(ctx, nil).Env, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
+	c.Env = w.command(ctx, []string{"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1"}).Env
 	out, err := c.Output()
 	if err != nil {
 		w.t.Errorf("%v\n%s", err, script)

@@ -186,7 +186,10 @@ func (a *attempt) stagesFrom(ctx context.Context, next int, failure string) bool
 		a.announce(RunStage)
 		x := a.execution(RunStage, a.spec.Run, 0)
 		x.env = append(slices.Clip(a.env), "HACKY_STAGE="+RunStage, "HACKY_PROMPT_FILE=")
-		if !a.decide(x, a.exec(ctx, x)) {
+		tell := a.watch()
+		end := a.exec(ctx, x)
+		tell("its command")
+		if !a.decide(x, end) {
 			return false
 		}
 		a.state.CoderResponse = a.res.Log

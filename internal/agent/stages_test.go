@@ -337,14 +337,14 @@ func TestAnotherRunMendsAgain(t *testing.T) {
 	p.expectStages(res, "gate-2 implement review gate-1-lint gate-2")
 }
 
-// What is the user's is watched while gates run, too.
-func TestGatesAreWatched(t *testing.T) {
+// What is the user's is watched whatever runs.
+func TestEverythingIsWatched(t *testing.T) {
 	var notes []string
-	recipe := Recipe{Gates: []backlog.Gate{{Level: 1, Run: sh("exit 0")}, {Level: 2, Run: sh(`echo mine > "$HACKY_SESSION/prd_snapshot.md"`)}},
+	recipe := Recipe{Gates: []backlog.Gate{{Level: 1, Run: sh("exit 0")}, {Level: 2, Run: sh(`rm "$HACKY_SESSION/prd_snapshot.md"`)}},
 		Note: func(_, text string) { notes = append(notes, text) }}
-	p := setUp(t, recipe, shell("exit 0"))
+	p := setUp(t, recipe, shell(`echo mine > "$HACKY_SESSION/prd_snapshot.md"`))
 	expectResult(t, p.execute(), OK, 0, "")
-	if len(notes) != 1 || !strings.HasPrefix(notes[0], "the gate gate-2 changed prd_snapshot.md") {
+	if len(notes) != 2 || !strings.HasPrefix(notes[0], "its command changed prd_snapshot.md") || !strings.HasPrefix(notes[1], "the gate gate-2 changed prd_snapshot.md") {
 		t.Errorf("it is said: %q", notes)
 	}
 }
