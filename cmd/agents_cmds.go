@@ -117,11 +117,11 @@ Exit codes: 0, 2 there is no such item, stage or prompt.`,
   hacky prompt P1.M1.T1.S1 --stage implement --agent claude`,
 		Args: exactArgs("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, _, err := a.load(c)
+			cfg, log, err := a.load(c)
 			if err != nil {
 				return err
 			}
-			return a.prompt(cfg, args[0], stage)
+			return a.prompt(cfg, log, args[0], stage)
 		},
 	}
 	config.Register(c.Flags(), "agent")
@@ -140,12 +140,12 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 }
 
 // runnerOf prepares what would execute a session's subtasks.
-func (a *app) runnerOf(cfg *config.Config, loc session.Location, b *backlog.Backlog, runID string, note func(id, text string)) (*agent.Runner, error) {
-	recipe, err := a.recipe(cfg)
+func (a *app) runnerOf(cfg *config.Config, loc session.Location, b *backlog.Backlog, runID string, log zerolog.Logger) (*agent.Runner, error) {
+	recipe, err := a.recipe(cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	recipe.Note = note
+	recipe.Note = func(id, text string) { log.Info().Str("id", id).Msg(text) }
 	absolute, err := filepath.Abs(loc.Path())
 	if err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func subtask(b *backlog.Backlog, id string) (int32, error) {
 	return i, nil
 }
 
-func (a *app) prompt(cfg *config.Config, id, stage string) error {
+func (a *app) prompt(cfg *config.Config, log zerolog.Logger, id, stage string) error {
 	loc, err := a.locate(cfg)
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func (a *app) prompt(cfg *config.Config, id, stage string) error {
 	if err != nil {
 		return err
 	}
-	r, err := a.runnerOf(cfg, loc, b, newRunID(), nil)
+	r, err := a.runnerOf(cfg, loc, b, newRunID(), log)
 	if err != nil {
 		return err
 	}
@@ -343,7 +343,7 @@ func (a *app) verify(ctx context.Context, cfg *config.Config, log zerolog.Logger
 		}
 	}
 	runID := newRunID()
-	runner, err := a.runnerOf(cfg, loc, b, runID, func(id, text string) { log.Info().Str("id", id).Msg(text) })
+	runner, err := a.runnerOf(cfg, loc, b, runID, log)
 	if err != nil {
 		return err
 	}

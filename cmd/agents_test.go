@@ -282,6 +282,12 @@ env: {OTHER_TOKEN: "${ORIGIN}"}
 		t.Errorf("a secret is shown:\n%s", all)
 	}
 	contains(t, "the log", read(t, filepath.Join(w.dir, "artifacts", "P1.M1.T1.S1", "attempt-1", "implement.log")), "key *** and ***x\n***\n")
+	if strings.Contains(r.stderr, "ORIGIN") {
+		t.Errorf("a variable that is set is said not to be: %s", r.stderr)
+	}
+	r = w.hacky(nil, "run", "--fix-attempts", "0") // without them
+	r.wants(t, 1)
+	contains(t, "standard error", r.stderr, `"variable":"ORIGIN"`, "is not set")
 }
 
 // TestSelfAward: an agent that edits tasks.json changes the text, not its own

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/hacky-run/hacky/internal/agent"
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
@@ -51,7 +53,7 @@ func (a *app) look(cfg *config.Config) (*look, error) {
 // whoIsHeld finds out which subtasks use which quota. A configuration that is
 // not in order says nothing about it; run tells what is wrong.
 func (a *app) whoIsHeld(cfg *config.Config, l *look) {
-	recipe, err := a.recipe(cfg)
+	recipe, err := a.recipe(cfg, zerolog.Nop())
 	if err != nil {
 		return
 	}

@@ -7,8 +7,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/rs/zerolog"
 
 	"github.com/hacky-run/hacky/internal/agent"
 	"github.com/hacky-run/hacky/internal/agent/profile"
@@ -25,8 +28,14 @@ const promptsDir = "prompts"
 const maxPrompt = 1 << 20
 
 // recipe turns the configuration's part about execution into the agent's words.
-func (a *app) recipe(cfg *config.Config) (agent.Recipe, error) {
-	r := agent.Recipe{Gates: cfg.Gates, Env: envVars(cfg.Env), Timeout: cfg.Timeout,
+func (a *app) recipe(cfg *config.Config, log zerolog.Logger) (agent.Recipe, error) {
+	unset := map[string]bool{}
+	defer func() {
+		for _, name := range slices.Sorted(maps.Keys(unset)) {
+			log.Warn().Str("variable", name).Msg("env in hacky.yaml refers to a variable that is not set; it is empty")
+		}
+	}()
+	r := agent.Recipe{Gates: cfg.Gates, Env: envVars(cfg.Env, unset), Timeout: cfg.Timeout,
 		IdleTimeout: cfg.IdleTimeout, FixAttempts: cfg.FixAttempts, Commit: cfg.Commit}
 	stages := cfg.Stages
 	if len(stages) == 0 && cfg.Agent != "" {
@@ -43,7 +52,7 @@ func (a *app) recipe(cfg *config.Config) (agent.Recipe, error) {
 		}
 	}
 	for _, st := range stages {
-		out := agent.Stage{Name: st.Name, Run: st.Run, Prompt: st.Prompt, Output: st.Output, Env: envVars(st.Env), Timeout: st.Timeout}
+		out := agent.Stage{Name: st.Name, Run: st.Run, Prompt: st.Prompt, Output: st.Output, Env: envVars(st.Env, unset), Timeout: st.Timeout}
 		if st.Agent != "" {
 			p, ok := profiles[st.Agent]
 			switch {
@@ -55,7 +64,7 @@ func (a *app) recipe(cfg *config.Config) (agent.Recipe, error) {
 			default:
 				p.Env = maps.Clone(p.Env)
 				for name, value := range p.Env {
-					p.Env[name] = expand(value)
+					p.Env[name] = expand(value, unset)
 				}
 				out.Agent = &p
 			}
@@ -127,31 +136,27 @@ func promptFile(name string, must bool) (text, from string, err error) {
 	return string(data), name, nil
 }
 
-// envVars are the variables of hacky.yaml in a fixed order, with ${NAME}
-// replaced from hacky's own environment.
-func envVars(env map[string]string) []backlog.EnvVar {
+// envVars are the variables of hacky.yaml in a fixed order, expanded.
+func envVars(env map[string]string, unset map[string]bool) []backlog.EnvVar {
 	var out []backlog.EnvVar
 	for _, name := range sortedKeys(env) {
-		out = append(out, backlog.EnvVar{Name: name, Value: expand(env[name])})
+		out = append(out, backlog.EnvVar{Name: name, Value: expand(env[name], unset)})
 	}
 	return out
 }
 
-// expand replaces ${NAME}, and nothing else: a plain $ is common in values.
-func expand(s string) string {
-	var b strings.Builder
-	for {
-		before, rest, ok := strings.Cut(s, "${")
-		b.WriteString(before)
+// reference is what expand replaces: a plain $ is common in values.
+var reference = regexp.MustCompile(`\$\{([^}]*)\}`)
+
+// expand replaces ${NAME} from hacky's own environment. Names that are not set
+// are noted in unset; they are empty.
+func expand(s string, unset map[string]bool) string {
+	return reference.ReplaceAllStringFunc(s, func(ref string) string {
+		name := ref[2 : len(ref)-1]
+		value, ok := os.LookupEnv(name)
 		if !ok {
-			return b.String()
+			unset[name] = true
 		}
-		name, after, ok := strings.Cut(rest, "}")
-		if !ok {
-			b.WriteString("${" + rest)
-			return b.String()
-		}
-		b.WriteString(os.Getenv(name))
-		s = after
-	}
+		return value
+	})
 }

@@ -164,7 +164,7 @@ func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
 	if err := j.choose(b, statuses); err != nil {
 		return err
 	}
-	recipe, err := j.recipe(j.cfg)
+	recipe, err := j.recipe(j.cfg, j.log)
 	if err != nil {
 		return err
 	}
