@@ -74,6 +74,41 @@ gates: [{level: 1, run: "test -e .git/go || { echo > late; touch .git/go; kill -
 	}
 }
 
+// TestCannotCommit: where nothing could be committed, nothing is started.
+func TestCannotCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, oneTask(subtask{run: `"touch ran"`}, subtask{run: `"touch ran"`}), "", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
+	refused := func(want string) {
+		t.Helper()
+		r := w.hacky(nil, "run", "--commit")
+		r.wants(t, 2)
+		contains(t, "standard error", r.stderr, "P1.M1.T1.S1", want)
+		if exists(filepath.Join(w.dir, "ran")) {
+			t.Error("something was started")
+		}
+	}
+	refused("is in no git repository")
+	git := w.repository()
+	git("config", "--unset", "user.name")
+	refused("git does not know who commits")
+	git("config", "user.name", "t")
+	w.hacky(nil, "run", "--commit").wants(t, 0)
+}
+
+// TestCleanedAway: a command that removes all that git does not track, hacky's
+// own files with it, costs no status.
+func TestCleanedAway(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t, oneTask(subtask{run: `"git clean -fdxq"`}, subtask{run: `"true"`, deps: `["P1.M1.T1.S1"]`}), "")
+	git := w.repository()
+	git("add", "tasks.json")
+	git("commit", "-qm", "begin")
+	r := w.hacky(nil, "run", "--flush-interval", "1h")
+	r.wants(t, 0)
+	contains(t, "the log", r.stderr, ".hacky", "another program has removed it")
+	done(t, w.dir)
+}
+
 // TestEvidenceOfGit: HEAD stands in the evidence of every attempt in a
 // repository, and the session's own files are nobody's changes.
 func TestEvidenceOfGit(t *testing.T) {

@@ -41,21 +41,22 @@ func (a *attempt) repository(ctx context.Context) *git.Repo {
 	if known {
 		return repo
 	}
-	if top := above(a.dir); top != "" {
-		repo = a.openRepo(ctx, top)
-	}
+	repo = a.openRepo(ctx, above(a.dir))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.repos[a.dir] = repo
 	return repo
 }
 
-// openRepo is the repository at top, opened once: 100,000 subtasks may have as
+// openRepo is the repository at top, nil for none, opened once: 100,000 subtasks may have as
 // many workdirs, and opening one takes three processes.
-func (a *attempt) openRepo(ctx context.Context, top string) *git.Repo {
-	a.mu.Lock()
-	repo, known := a.repos[top]
-	a.mu.Unlock()
+func (r *Runner) openRepo(ctx context.Context, top string) *git.Repo {
+	if top == "" {
+		return nil
+	}
+	r.mu.Lock()
+	repo, known := r.repos[top]
+	r.mu.Unlock()
 	if known {
 		return repo
 	}
@@ -63,10 +64,33 @@ func (a *attempt) openRepo(ctx context.Context, top string) *git.Repo {
 	if err != nil || !ok {
 		repo = nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.repos[top] = repo
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.repos[top] = repo
 	return repo
+}
+
+// canCommit says why nothing that subtask i changes in dir could be committed,
+// if that is asked for: better now than in the morning. Each repository is asked
+// once.
+func (r *Runner) canCommit(i int32, dir string) error {
+	if !r.recipe.Commit {
+		return nil
+	}
+	top := above(dir)
+	err, known := r.commits[top]
+	if !known {
+		if repo := r.openRepo(context.Background(), top); repo == nil {
+			err = fmt.Errorf("%s is in no git repository, and so cannot be committed; type git init there, or leave --commit out", dir)
+		} else {
+			err = repo.CanCommit(context.Background())
+		}
+		r.commits[top] = err
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.b.Items[i].ID, err)
+	}
+	return nil
 }
 
 // above is the nearest directory at dir or above it with a .git; "" if there is

@@ -50,7 +50,8 @@ type Runner struct {
 	active   map[int]*killer        // by the group, which is the leader's number
 	lingers  map[int]supervise.Slot // groups that outlived their command, until their attempt ends
 	killed   bool
-	judged   map[string]bool // workdirs that tellOutside has looked at; of Check alone
+	judged   map[string]bool  // workdirs that tellOutside has looked at; of Check alone
+	commits  map[string]error // by repository: why nothing can be committed; of Check alone
 
 	supervisor *supervise.Supervisor // nil for none
 	ungrouped  atomic.Bool           // no command can be started in the supervisor's control group
@@ -66,7 +67,7 @@ const RunStage = "run"
 func NewRunner(b *backlog.Backlog, recipe Recipe, tasks, dir, runID string, environ []string) (*Runner, error) {
 	session := filepath.Dir(tasks)
 	r := &Runner{b: b, runID: runID, grace: Grace, recipe: recipe, session: session, backlogName: filepath.Base(tasks), dir: dir, fs: fsutil.OS(),
-		programs: map[[2]string]string{}, active: map[int]*killer{}, lingers: map[int]supervise.Slot{}, repos: map[string]*git.Repo{}, failures: map[int32]failure{}, judged: map[string]bool{}}
+		programs: map[[2]string]string{}, active: map[int]*killer{}, lingers: map[int]supervise.Slot{}, repos: map[string]*git.Repo{}, failures: map[int32]failure{}, judged: map[string]bool{}, commits: map[string]error{}}
 	var err error
 	if r.stages, r.fix, err = recipe.parse(); err != nil {
 		return nil, err
@@ -194,7 +195,7 @@ func (r *Runner) Check(i int32) error {
 		}
 	}
 	if spec.Workdir == "" {
-		return nil
+		return r.canCommit(i, r.dir)
 	}
 	dir := r.workdir(spec)
 	info, err := os.Stat(dir)
@@ -207,7 +208,7 @@ func (r *Runner) Check(i int32) error {
 		return fmt.Errorf("%s: the workdir %s is not a directory", r.b.Items[i].ID, dir)
 	}
 	r.tellOutside(i, dir)
-	return nil
+	return r.canCommit(i, dir)
 }
 
 // tellOutside says, once for each directory, that a workdir lies outside of

@@ -168,8 +168,19 @@ func (r *Repo) commit(ctx context.Context, since *Snapshot, message string, excl
 	return res, err
 }
 
-// checkReady says whether a commit can be made at all.
+// CanCommit says what would keep every Commit from being made, as things are
+// now: an *UnfinishedError or an *IdentityError.
+func (r *Repo) CanCommit(ctx context.Context) error { return r.checkState(ctx, false) }
+
+// checkReady says whether a commit can be made at all, and waits for its turn.
 func (r *Repo) checkReady(ctx context.Context, unmerged bool) error {
+	if err := r.checkState(ctx, unmerged); err != nil {
+		return err
+	}
+	return r.awaitIndex(ctx)
+}
+
+func (r *Repo) checkState(ctx context.Context, unmerged bool) error {
 	for _, sign := range []struct{ file, what string }{
 		{"rebase-merge", "rebase"}, {"rebase-apply/applying", "am"}, {"rebase-apply", "rebase"}, {"MERGE_HEAD", "merge"},
 		{"CHERRY_PICK_HEAD", "cherry-pick"}, {"REVERT_HEAD", "revert"}, {"BISECT_LOG", "bisect"},
@@ -190,7 +201,7 @@ func (r *Repo) checkReady(ctx context.Context, unmerged bool) error {
 			return err
 		}
 	}
-	return r.awaitIndex(ctx)
+	return nil
 }
 
 // awaitIndex waits while another git writes the index.
