@@ -228,8 +228,8 @@ func (a *attempt) stage(ctx context.Context, k int, failure string) bool {
 	var end ended
 	tell := a.watch()
 	d, err := a.stageData(k)
-	if d.Failure = failure; failure == "" && a.before.stage == st.Name {
-		d.Failure = a.before.text
+	if d.Failure = failure; failure == "" {
+		d.Failure = a.failedBefore(st.Name)
 	}
 	switch {
 	case err != nil:

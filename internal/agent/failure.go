@@ -6,7 +6,6 @@ import (
 	"os"
 	"path"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,10 +15,11 @@ import (
 )
 
 // failure is what kept an attempt from passing, for the prompt of the stage
-// that is repeated.
+// that is repeated. What was printed is in the log.
 type failure struct {
-	stage string // "": there was none
-	text  string // told
+	stage   string // "": there was none
+	reason  string
+	attempt int
 }
 
 // escapes are what colours and cursors are made of.
@@ -45,24 +45,25 @@ func (r *Runner) failureOf(i int32) failure {
 	return r.failures[i]
 }
 
-// remember keeps what the next attempt has to know of this one. Only what is
-// retried is kept, so there are no more than wait for their retries; a subtask
-// that fails for good has it in its checkpoint.
+// remember keeps what the next attempt has to know of this one; a subtask that
+// fails for good has it in its checkpoint. An attempt that was stopped, or found
+// no quota, has nothing to tell, and what was before it still counts.
 func (a *attempt) remember() {
 	if len(a.stages) == 0 {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.res.Class == Transient {
-		a.failures[a.i] = failure{a.res.Stage, told(a.res.Stage, a.res.Reason, a.res.Tail)}
-	} else {
+	switch a.res.Class {
+	case Transient:
+		a.failures[a.i] = failure{a.res.Stage, a.res.Reason, a.n}
+	case OK, Permanent:
 		delete(a.failures, a.i)
+	case Interrupted, Quota:
 	}
 }
 
-// recall takes what a subtask failed of in an earlier run from its checkpoint,
-// and the last of the output from the log.
+// recall takes what a subtask failed of in an earlier run from its checkpoint.
 func (a *attempt) recall() {
 	if a.before.stage != "" || len(a.stages) == 0 || len(a.checkpoints) == 0 {
 		return
@@ -71,10 +72,16 @@ func (a *attempt) recall() {
 	if last.Label != checkpoint.Failed || last.Error == nil {
 		return
 	}
-	name := last.State.Stage
-	if slices.ContainsFunc(a.stages, func(s stage) bool { return s.Name == name }) { // else a gate: it is executed again
-		a.before = failure{name, told(name, *last.Error, a.tailOf(name, a.n-1))}
+	a.before = failure{last.State.Stage, *last.Error, a.n - 1}
+}
+
+// failedBefore is what the prompt of a stage says of an earlier attempt; "" if
+// that did not fail there. (A gate that failed is executed again.)
+func (a *attempt) failedBefore(stage string) string {
+	if a.before.stage != stage {
+		return ""
 	}
+	return told(stage, a.before.reason, a.tailOf(stage, a.before.attempt))
 }
 
 // tailOf is the last of what a stage printed in another attempt; nil if that

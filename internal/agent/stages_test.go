@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -300,6 +301,9 @@ func TestRetryIsToldWhatFailed(t *testing.T) {
 	p.write("code", "75", 0o644)
 	expectResult(t, p.attempt(t.Context(), 1, 1), Transient, 75, "exit 75, a temporary failure")
 	p.write("code", "3", 0o644)
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	expectResult(t, p.attempt(stopped, 1, 2), Interrupted, -1, "stopped with the run")
 	expectResult(t, p.attempt(t.Context(), 1, 2), Permanent, 3, "exit 3")
 	expectPrompt("i.1", "Do it.")
 	expectPrompt("i.2", "Do it. FAILED implement failed: exit 75, a temporary failure\nred trouble\n")
