@@ -105,8 +105,21 @@ func TestCleanedAway(t *testing.T) {
 	git("commit", "-qm", "begin")
 	r := w.hacky(nil, "run", "--flush-interval", "1h")
 	r.wants(t, 0)
-	contains(t, "the log", r.stderr, ".hacky", "another program has removed it")
+	contains(t, "the log", r.stderr, "somebody has removed this directory with the locks")
 	done(t, w.dir)
+
+	// The journal is gone with the rest, and what is completed then is in another.
+	w = newWorkshop(t, oneTask(subtask{run: `"git clean -fdxq"`}, subtask{run: `"true"`, deps: `["P1.M1.T1.S1"]`},
+		subtask{run: `"kill -9 $PPID; sleep 60"`, deps: `["P1.M1.T1.S2"]`}), "")
+	git = w.repository()
+	git("add", "tasks.json")
+	git("commit", "-qm", "begin")
+	if r := w.hacky(nil, "run", "--flush-interval", "1h"); r.code != -1 || !strings.Contains(r.stdout, "complete  P1.M1.T1.S2") {
+		t.Errorf("exit code %d:\n%s", r.code, r.stdout)
+	}
+	if got := statuses(t, w.dir); got != "Complete Complete Planned" {
+		t.Errorf("after a kill: %s", got)
+	}
 }
 
 // TestEvidenceOfGit: HEAD stands in the evidence of every attempt in a
@@ -122,7 +135,7 @@ stages: [{name: implement, agent: mine}]
 	head := strings.TrimSpace(git("rev-parse", "HEAD"))
 	w.hacky(nil, "run", "--parallelism", "1").wants(t, 0)
 	lines := strings.Split(read(t, filepath.Join(w.dir, "artifacts", "attempts.ndjson")), "\n")
-	for k, want := range []string{`"files":0,"insertions":0,"deletions":0,"untracked":0`, `"files":0,"insertions":0,"deletions":0,"untracked":1`} {
-		contains(t, "the evidence", lines[k], `"git":{"before":"`+head+`","after":"`+head+`",`+want)
+	for k, want := range []string{`}}`, `,"files":0,"insertions":0,"deletions":0,"untracked":1`} {
+		contains(t, "the evidence", lines[k], `"git":{"before":"`+head+`","after":"`+head+`"`+want)
 	}
 }

@@ -13,7 +13,7 @@ func following(t *testing.T, dir string, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	r := &running{Cmd: command(ctx, t, dir, append([]string{"logs", "-f"}, args...)...), t: t, dir: dir, marker: "HACKY_TEST_MARKER=logs" + dir}
+	r := &running{Cmd: command(ctx, t, dir, append([]string{"logs", "-f"}, args...)...), t: t, dir: dir, marker: "HACKY_TEST_MARKER=" + strings.Join(args, " ") + dir}
 	t.Cleanup(r.endAll)
 	r.Env = append(r.Env, r.marker)
 	r.Stdout, r.Stderr = &r.stdout, &r.stderr

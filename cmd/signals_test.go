@@ -130,7 +130,7 @@ func (r *running) endAll() {
 // statuses of a session's subtasks, S1 first.
 func statuses(t *testing.T, dir string) string {
 	t.Helper()
-	res := hacky(t, dir, "status", "-o", "tree")
+	res := hacky(t, dir, "status", "-o", "tree", "--all")
 	res.wants(t, 0)
 	var out []string
 	for line := range strings.Lines(res.stdout) {

@@ -202,9 +202,13 @@ func (j *Journal) frameOf(next []entry) []byte {
 
 // commit puts a frame on stable storage: at the end of the file, or, if that
 // fails or the file has grown large, with everything that is live in a new one.
-// It returns who else waited for what is in there.
+// It returns who else waited for what is in there. A file that somebody has
+// removed is replaced, too.
 func (j *Journal) commit(frame []byte) (more []func(error), err error) {
-	if j.end < j.large {
+	if j.file != nil && nameless(j.file) {
+		j.abandon()
+	}
+	if j.end < j.large && j.file != nil {
 		if j.appendFrame(frame) == nil {
 			return nil, nil
 		}
@@ -225,6 +229,17 @@ func (j *Journal) commit(frame []byte) (more []func(error), err error) {
 		j.mu.Unlock()
 	}
 	return more, err
+}
+
+// nameless reports whether a file was removed from its directory, as "git clean
+// -x" does: what is written to it would be gone with this process.
+func nameless(f fsutil.File) bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false // writing tells
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
 }
 
 // abandon closes the file, which is not written to any more.

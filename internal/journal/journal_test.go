@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -562,5 +563,32 @@ func TestConcurrent(t *testing.T) {
 	slices.SortFunc(got, func(a, b Record) int { return int(a.Seq) - int(b.Seq) })
 	if !slices.Equal(got, records(1, 1600)) {
 		t.Errorf("%d records, not all the right ones", len(got))
+	}
+}
+
+// TestRemoved: a journal that somebody removes while it is written is made
+// again with all that is live, before the next acknowledgement.
+func TestRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), fileName)
+	j := mustCreate(t, fsutil.OS(), path, nil, Options{})
+	appended := func(n uint64) {
+		t.Helper()
+		var ack error = errors.New("not acknowledged")
+		j.Append(true, func(err error) { ack = err }, record(n))
+		if ack != nil {
+			t.Fatal(ack)
+		}
+	}
+	appended(1)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	appended(2)
+	c, err := Read(fsutil.OS(), path)
+	if err != nil || c == nil || len(c.Records) != 2 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
 	}
 }
