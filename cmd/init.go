@@ -95,8 +95,9 @@ func (a *app) init(fsys fsutil.FS, o initOptions) error {
 	if o.example && (o.prd != "" || o.from != "") {
 		return errors.New("--example makes a session of its own; leave --prd and --from out")
 	}
-	tasks, err := "", error(nil)
+	tasks := ""
 	if o.from != "" {
+		var err error
 		if tasks, err = session.ReadBacklog(o.from); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -49,6 +50,12 @@ func TestCreateFaults(t *testing.T) {
 					if len(ffs.Ops()) < n {
 						if err != nil || !made || l.Dir != filepath.Join(plan, itsName) || wholeSession(plan) != nil {
 							t.Fatalf("%v, %v, %v", l, made, err)
+						}
+						// The crash model keeps the order of all directories; disks need not.
+						ops := ffs.Ops()
+						k := slices.IndexFunc(ops, func(op faultfs.Op) bool { return op.Name == "Rename" })
+						if !slices.ContainsFunc(ops[:k], func(op faultfs.Op) bool { return op.Name == "SyncDir" && op.Path == ops[k].Path }) {
+							t.Error("the new directory is not synced before it is renamed")
 						}
 						return
 					}
