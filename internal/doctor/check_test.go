@@ -149,7 +149,7 @@ func TestLocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, s, "write-lock", doctor.Warning, "more than 2s", "fuser")
+	wants(t, s, "write-lock", doctor.Warning, "more than 2s; if it is stopped", "fuser")
 	if err := unlockWrite(); err != nil {
 		t.Fatal(err)
 	}

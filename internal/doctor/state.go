@@ -44,7 +44,7 @@ func (e *examination) locks(ctx context.Context) {
 	case err != nil:
 		e.add("write-lock", Failed, "%s cannot be locked: %s; change the owner or mode of .hacky/", name, fsutil.Reason(err))
 	case held:
-		e.add("write-lock", Warning, "a process has been writing tasks.json for more than %v (%s); if it is stopped, let it go on or end it: \"fuser %s\" names it", stuck, holder(e.FS, name), name)
+		e.add("write-lock", Warning, "a process has been writing tasks.json for more than %v; if it is stopped, let it go on or end it: \"fuser %s\" names it", stuck, name)
 	default:
 		e.add("write-lock", OK, "no writer is stuck")
 	}
