@@ -46,6 +46,7 @@ func optionRows() []optionRow {
 		{"fix-attempts", "0", 0.0, "11", number(0, 10)},
 		{"dry-run", "true", true, "maybe", "is not true or false"},
 		{"recover", "true", true, "maybe", "is not true or false"},
+		{"color", "never", "never", "red", "is not one of auto, always, never"},
 		{"progress", "json", "json", "fancy", "is not one of auto, tty, plain, json, none"},
 		{"log-level", "trace", "trace", "fatal", "is not one of trace, debug, info, warn, error"},
 		{"log-format", "console", "console", "xml", "is not one of auto, console, json"},

@@ -27,6 +27,7 @@ import (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	messages       *redirect // standard error, or above a live view on the same terminal
 	env            config.Env
 	options        []config.Effective // as load found them
 }
@@ -36,7 +37,7 @@ func Main(args []string) int {
 	if len(args) > 0 && args[0] == supervise.Arg { // before anything is set up
 		return supervise.Main(args[1:])
 	}
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: config.ProcessEnv()}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, messages: &redirect{to: os.Stderr}, env: config.ProcessEnv()}
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
@@ -118,7 +119,7 @@ recovery file, 4 another run has the session, 5 stopped by a limit,
 	})
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
-	config.Register(root.PersistentFlags(), "config", "session", "log-level", "log-format")
+	config.Register(root.PersistentFlags(), "config", "session", "log-level", "log-format", "color")
 	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd(), a.completionCmd(), a.doctorCmd(),
 		a.agentsCmd(), a.promptCmd(), a.checkpointsCmd(), a.showCmd(), a.verifyCmd())
 	root.AddCommand(a.nextCmd())
@@ -187,10 +188,9 @@ func (a *app) origin(option string) string {
 
 // logger logs to standard error: for people on a terminal, else as JSON.
 func (a *app) logger(cfg *config.Config) zerolog.Logger {
-	w := a.stderr
+	w := io.Writer(a.messages)
 	if cfg.LogFormat == "console" || cfg.LogFormat == "auto" && isTerminal(a.stderr) {
-		_, noColor := a.env.Lookup("NO_COLOR")
-		w = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.TimeOnly, NoColor: noColor || !isTerminal(a.stderr)}
+		w = zerolog.ConsoleWriter{Out: a.messages, TimeFormat: time.TimeOnly, NoColor: !a.style(cfg.Color, a.stderr).On}
 	}
 	level, err := zerolog.ParseLevel(cfg.LogLevel)
 	if err != nil {

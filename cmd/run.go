@@ -333,8 +333,10 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 		j.log.Warn().Err(err).Msg("cannot tell how many attempts there were; counting from 1")
 	}
 	// Recovery may have changed statuses, not the backlog.
-	plan := schedule.New(j.b, statusesOf(j.b, s), j.selected)
-	progress := ui.NewProgress(j.cfg.Progress, j.stdout, j.loc.Dir, j.b)
+	statuses := statusesOf(j.b, s)
+	plan := schedule.New(j.b, statuses, j.selected)
+	progress, endProgress := j.startProgress(statuses)
+	defer endProgress()
 	tasks := retry.Policy{Retries: j.cfg.TaskRetry, Base: j.cfg.TaskBackoff, Max: taskMax}
 	e := local.New(j.b, plan, j.runner, &recorder{s: s, b: j.b, progress: progress, log: j.log, runID: j.runID}, local.Options{
 		Parallelism: j.cfg.Parallelism, Retry: tasks, NoRetry: !j.cfg.Retry,
@@ -343,7 +345,7 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 		QuotaWait: j.cfg.QuotaWait, Held: j.held(), Credentials: j.runner.Credentials,
 	})
 	supervisor := supervised(j.runner, j.runID, j.log)
-	signals.attach(e, j.runner, s, supervisor)
+	signals.attach(e, j.runner, s, supervisor, endProgress)
 	out := e.Run(ctx)
 	unsupervised(j.runner, supervisor, j.log)
 

@@ -32,6 +32,7 @@ type signals struct {
 	s      *session.Session
 
 	supervisor *supervise.Supervisor
+	leave      func() // the terminal, in order
 }
 
 // listen begins to handle signals. SIGPIPE is taken too: a reader of our
@@ -63,10 +64,10 @@ func (s *signals) end() {
 }
 
 // attach says what the signals act on.
-func (s *signals) attach(e *local.Engine, r *agent.Runner, ses *session.Session, sup *supervise.Supervisor) {
+func (s *signals) attach(e *local.Engine, r *agent.Runner, ses *session.Session, sup *supervise.Supervisor, leave func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.engine, s.runner, s.s, s.supervisor = e, r, ses, sup
+	s.engine, s.runner, s.s, s.supervisor, s.leave = e, r, ses, sup, leave
 	if s.reason != nil {
 		e.Drain(s.reason)
 	}
@@ -104,10 +105,10 @@ func (s *signals) handle(sig os.Signal) {
 	}
 	switch s.step {
 	case 1:
-		fmt.Fprintln(s.app.stderr, "hacky: letting running subtasks finish; Ctrl+C again stops them")
+		fmt.Fprintln(s.app.messages, "hacky: letting running subtasks finish; Ctrl+C again stops them")
 		s.drainLocked(errors.New("interrupted"))
 	case 2:
-		fmt.Fprintln(s.app.stderr, "hacky: stopping running subtasks")
+		fmt.Fprintln(s.app.messages, "hacky: stopping running subtasks")
 		s.drainLocked(errors.New("interrupted"))
 		s.stop(errors.New("interrupted"))
 	default:
@@ -139,6 +140,7 @@ func (s *signals) exit() {
 		case <-time.After(exitPatience):
 		}
 	}
+	s.leave()
 	os.Exit(codeOf(s.first))
 }
 

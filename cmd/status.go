@@ -192,21 +192,6 @@ func blockedIn(l *look) int {
 	return blocked
 }
 
-// utf8 tells whether the terminal shows more than ASCII, by the locale. What is
-// no terminal gets it in any case.
-func (a *app) utf8() bool {
-	if a.width() == 0 {
-		return true
-	}
-	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
-		if v, _ := a.env.Lookup(name); v != "" {
-			v = strings.ToLower(v)
-			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
-		}
-	}
-	return false
-}
-
 // watchPause is between two frames.
 const watchPause = time.Second
 

@@ -2,6 +2,8 @@ package cmd_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal opens a pseudo-terminal of 60 columns.
-func terminal(t *testing.T) (master, slave *os.File) {
+// terminal opens a pseudo-terminal of that size.
+func terminal(t *testing.T, columns, rows uint16) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -38,21 +40,28 @@ func terminal(t *testing.T) (master, slave *os.File) {
 	if err != nil {
 		t.Skipf("there are no pseudo-terminals here: %v", err)
 	}
-	if err := unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 60}); err != nil {
+	if err := unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
 		t.Fatal(err)
 	}
 	return master, slave
 }
 
-// inTerminal starts hacky as a shell would, and returns what it prints.
+// inTerminal starts hacky as a shell would in a terminal of 60 columns that
+// cannot do much, and returns what it prints.
 func inTerminal(t *testing.T, dir string, args ...string) (r *running, master *os.File) {
 	t.Helper()
-	master, slave := terminal(t)
+	return inSizedTerminal(t, dir, 60, 24, nil, args...)
+}
+
+// inSizedTerminal is inTerminal with more variables.
+func inSizedTerminal(t *testing.T, dir string, columns, rows uint16, env []string, args ...string) (r *running, master *os.File) {
+	t.Helper()
+	master, slave := terminal(t, columns, rows)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	r = &running{Cmd: command(ctx, t, dir, args...), t: t, dir: dir, marker: "HACKY_TEST_MARKER=" + dir}
 	t.Cleanup(r.endAll)
-	r.Env = append(r.Env, r.marker, "HACKY_LOG_FORMAT=auto")
+	r.Env = append(append(r.Env, r.marker, "HACKY_LOG_FORMAT=auto"), env...)
 	r.Stdin, r.Stdout, r.Stderr = slave, slave, slave
 	r.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := r.Start(); err != nil {
@@ -130,6 +139,91 @@ func TestTablesFit(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The live view fits the window, gives way to the summary, and leaves nothing
+// behind that hides the cursor or changes a mode.
+func TestLiveView(t *testing.T) {
+	t.Parallel()
+	for _, size := range []struct{ columns, rows uint16 }{{80, 24}, {40, 10}, {120, 50}, {20, 5}} {
+		t.Run(fmt.Sprint(size.columns), func(t *testing.T) {
+			t.Parallel()
+			list := []subtask{{run: `"echo $HACKY_TASK_ID says something rather long, so that it has to be cut somewhere; until test -e go-on; do sleep 0.02; done"`},
+				{run: `"until test -e go-on; do sleep 0.02; done; exit 3"`}, {run: `"true"`, deps: `["P1.M1.T1.S1"]`}}
+			dir := session(t, oneTask(list...))
+			r, master := inSizedTerminal(t, dir, size.columns, size.rows, []string{"TERM=xterm", "LANG=C"}, "run")
+			r.says("0/3, 2 running")
+			if size.columns >= 80 {
+				r.says("P1.M1.T1.S1 says something")
+			}
+			if err := resize(master, size.columns+10, size.rows); err != nil {
+				t.Fatal(err)
+			}
+			hacky(t, dir, "set", "P1.M1.T1.S3", "Failed").wants(t, 0) // what is logged stands above
+			write(t, filepath.Join(dir, "go-on"), "")
+			r.ends(1)
+			eventually(t, "all output is read", func() bool { return strings.Contains(r.stderr.String(), "mend what failed") })
+			text := r.stderr.String()
+			contains(t, "the terminal", text, "\x1b[31mfailed\x1b[0m", "\x1b[32mcomplete\x1b[0m", "2 of 3 subtasks done, 1 failed")
+			if strings.Contains(text, "\x1b[?") || strings.ContainsAny(text, "█░") {
+				t.Errorf("a mode is changed, or blocks are shown that the locale has not:\n%q", text)
+			}
+			for line := range strings.SplitSeq(text, "\n") {
+				_, line, _ = cutLast(line, "\x1b[J")
+				line = strings.NewReplacer("\r", "", "\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[0m", "").Replace(line)
+				if strings.HasPrefix(line, "[") && len([]rune(line)) > int(size.columns)+10 {
+					t.Errorf("%d columns: %q", len([]rune(line)), line)
+				}
+			}
+		})
+	}
+}
+
+// Without a terminal that can do it, or where lines are wanted, there is none.
+func TestNoLiveView(t *testing.T) {
+	t.Parallel()
+	for _, env := range [][]string{{"TERM=dumb"}, {"TERM=xterm", "CI=true"}, {"TERM=xterm", "ACCESSIBLE=1"}, {"TERM=xterm", "HACKY_PROGRESS=plain"}, nil} {
+		dir := session(t, two())
+		r, _ := inSizedTerminal(t, dir, 80, 24, env, "run")
+		r.ends(0)
+		eventually(t, "all output is read", func() bool { return strings.Contains(r.stderr.String(), "2 of 2 subtasks done") })
+		if strings.Contains(r.stderr.String(), "\x1b[") {
+			t.Errorf("%v: %q", env, r.stderr.String())
+		}
+	}
+}
+
+// A user who presses Ctrl+C three times gets the prompt on a line of its own.
+func TestLiveViewLeft(t *testing.T) {
+	t.Parallel()
+	dir := session(t, oneTask(subtask{run: `"trap '' TERM; touch started; while :; do sleep 0.05; done"`}))
+	r, master := inSizedTerminal(t, dir, 80, 24, []string{"TERM=xterm"}, "run")
+	r.appears("started")
+	r.says("0/1, 1 running")
+	for k, said := range []string{"letting running subtasks finish", "stopping running subtasks", ""} {
+		if _, err := master.WriteString("\x03"); err != nil {
+			t.Fatal(k, err)
+		}
+		if said != "" {
+			r.says(said)
+		}
+	}
+	r.ends(130)
+	eventually(t, "the block is gone", func() bool {
+		_, last, _ := cutLast(r.stderr.String(), "\x1b[J")
+		return !strings.Contains(last, "running,")
+	})
+}
+
+func resize(master *os.File, columns, rows uint16) error {
+	raw, err := master.SyscallConn()
+	if err != nil {
+		return err
+	}
+	cerr := raw.Control(func(fd uintptr) {
+		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns})
+	})
+	return errors.Join(cerr, err)
 }
 
 // cutLast is strings.Cut at the last sep; without one, after is s.

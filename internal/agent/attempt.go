@@ -133,6 +133,7 @@ func (a *attempt) begin() {
 
 // end ends what commands have left behind, and closes the logs.
 func (a *attempt) end() {
+	a.silent()
 	a.res.Leftover = a.left.end(a.grace)
 	a.lingered(a.left.groups)
 	a.res.Leftover += a.endOrphans(a.item.ID, a.n)

@@ -146,6 +146,7 @@ func (a *attempt) wait(ctx context.Context, x *execution) ended {
 	if ctx.Err() != nil || a.isKilled() {
 		return ended{class: Interrupted, exit: -1, reason: errInterrupted.Error()}
 	}
+	a.says(x)
 	out, err := newOutput(x.log, &a.buffers)
 	if err != nil {
 		return startError(x.argv[0], err)

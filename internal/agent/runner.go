@@ -49,6 +49,7 @@ type Runner struct {
 	failures map[int32]failure      // of stages, by subtask; what its next attempt is told
 	active   map[int]*killer        // by the group, which is the leader's number
 	lingers  map[int]supervise.Slot // groups that outlived their command, until their attempt ends
+	printing map[int32]printing     // by subtask, while it runs
 	killed   bool
 	judged   map[string]bool  // workdirs that tellOutside has looked at; of Check alone
 	commits  map[string]error // by repository: why nothing can be committed; of Check alone
@@ -67,7 +68,7 @@ const RunStage = "run"
 func NewRunner(b *backlog.Backlog, recipe Recipe, tasks, dir, runID string, environ []string) (*Runner, error) {
 	session := filepath.Dir(tasks)
 	r := &Runner{b: b, runID: runID, grace: Grace, recipe: recipe, session: session, backlogName: filepath.Base(tasks), dir: dir, fs: fsutil.OS(),
-		programs: map[[2]string]string{}, active: map[int]*killer{}, lingers: map[int]supervise.Slot{}, repos: map[string]*git.Repo{}, failures: map[int32]failure{}, judged: map[string]bool{}, commits: map[string]error{}}
+		programs: map[[2]string]string{}, active: map[int]*killer{}, lingers: map[int]supervise.Slot{}, printing: map[int32]printing{}, repos: map[string]*git.Repo{}, failures: map[int32]failure{}, judged: map[string]bool{}, commits: map[string]error{}}
 	var err error
 	if r.stages, r.fix, err = recipe.parse(); err != nil {
 		return nil, err

@@ -58,6 +58,7 @@ type Config struct {
 	Recover bool // replay a waiting recovery file before the run
 
 	Progress  string // auto, tty, plain, json or none
+	Color     string // auto, always, never
 	LogLevel  string // trace, debug, info, warn or error
 	LogFormat string // auto, console or json
 

@@ -101,6 +101,7 @@ var samples = map[string]struct {
 	"fix-attempts":   {[]string{"0", "10", "1"}, 0, []string{"11", "-1"}},
 	"dry-run":        {[]string{"true", "yes", "1"}, true, []string{"x"}},
 	"recover":        {[]string{"true", "yes", "1"}, true, []string{"x"}},
+	"color":          {[]string{"always", "never", "auto"}, "always", []string{"ALWAYS", "yes"}},
 	"progress":       {[]string{"none", "json", "tty"}, "none", []string{"JSON", "fancy"}},
 	"log-level":      {[]string{"trace", "error", "warn"}, "trace", []string{"warning", "INFO"}},
 	"log-format":     {[]string{"json", "console", "console"}, "json", []string{"text"}},
@@ -110,7 +111,7 @@ func TestDefault(t *testing.T) {
 	want := Config{
 		FlushRetries: 3, FlushBackoff: 100 * time.Millisecond, TaskBackoff: time.Second, TaskRetry: 3, Retry: true,
 		Parallelism: 2, FlushInterval: time.Second, FlushBatch: 100, FixAttempts: 2, QuotaWait: 6 * time.Hour,
-		Progress: "auto", LogLevel: "info", LogFormat: "auto",
+		Progress: "auto", Color: "auto", LogLevel: "info", LogFormat: "auto",
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v\nwant %+v", got, want)

@@ -76,6 +76,8 @@ func options() []option {
 			kind: boolean(func(c *Config) *bool { return &c.Recover })},
 		{name: "progress", def: "auto", meaning: "how progress is shown; json: one event a line on stdout",
 			kind: oneOf(func(c *Config) *string { return &c.Progress }, "auto", "tty", "plain", "json", none)},
+		{name: "color", def: "auto", meaning: "colours; auto: on a terminal, unless NO_COLOR is set",
+			kind: oneOf(func(c *Config) *string { return &c.Color }, "auto", "always", "never")},
 		{name: "log-level", def: "info", meaning: "least severe log message that is written",
 			kind: oneOf(func(c *Config) *string { return &c.LogLevel }, "trace", "debug", "info", "warn", "error")},
 		{name: "log-format", def: "auto", meaning: "how log messages on stderr look",

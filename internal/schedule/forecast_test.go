@@ -149,4 +149,3 @@ func BenchmarkForecast(b *testing.B) {
 		})
 	}
 }
-

@@ -1,0 +1,112 @@
+package cmd
+
+import (
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/term"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/ui"
+)
+
+// redirect is a writer that can be pointed elsewhere while it is used.
+type redirect struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (r *redirect) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	to := r.to
+	r.mu.Unlock()
+	return to.Write(p)
+}
+
+func (r *redirect) point(to io.Writer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.to = to
+}
+
+// utf8 tells whether the terminal shows more than ASCII, by the locale. What is
+// no terminal gets it in any case.
+func (a *app) utf8() bool {
+	if a.width() == 0 {
+		return true
+	}
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v, _ := a.env.Lookup(name); v != "" {
+			v = strings.ToLower(v)
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return false
+}
+
+// style tells whether a stream gets colours: by --color, else by NO_COLOR and
+// CLICOLOR_FORCE (https://no-color.org, https://bixense.com/clicolors), else if
+// it is a terminal that is not dumb.
+func (a *app) style(choice string, stream any) ui.Style {
+	set := func(name string) bool {
+		v, _ := a.env.Lookup(name)
+		return v != ""
+	}
+	kind, _ := a.env.Lookup("TERM")
+	force, _ := a.env.Lookup("CLICOLOR_FORCE")
+	switch {
+	case choice == "always":
+		return ui.Style{On: true}
+	case choice == "never", set("NO_COLOR"):
+		return ui.Style{}
+	case force != "" && force != "0":
+		return ui.Style{On: true}
+	}
+	return ui.Style{On: isTerminal(stream) && kind != "dumb"}
+}
+
+// live tells whether progress is shown by a view that is drawn over itself: on
+// a terminal that can do so, unless somebody wants lines (a CI system, a screen
+// reader).
+func (a *app) live(kind string) bool {
+	if kind != "auto" && kind != "tty" || !isTerminal(a.stdout) {
+		return false
+	}
+	if kind == "tty" {
+		return true
+	}
+	for _, name := range []string{"CI", "ACCESSIBLE"} {
+		if v, _ := a.env.Lookup(name); v != "" && v != "0" && v != "false" {
+			return false
+		}
+	}
+	name, _ := a.env.Lookup("TERM")
+	return name != "" && name != "dumb"
+}
+
+// startProgress begins to show a run. end is for an exit in the middle of it: it
+// leaves the terminal in order.
+func (j *job) startProgress(statuses []backlog.Status) (progress ui.Progress, end func()) {
+	terminal, ok := j.stdout.(*os.File)
+	if !ok || !j.live(j.cfg.Progress) {
+		return ui.NewProgress(j.cfg.Progress, j.stdout, j.loc.Dir, j.b), func() {}
+	}
+	size := func() (columns, rows int) {
+		columns, rows, err := term.GetSize(int(terminal.Fd()))
+		if err != nil || columns <= 0 || rows <= 0 {
+			return 80, 24
+		}
+		return columns, rows
+	}
+	view := ui.NewLive(ui.LiveOptions{Terminal: terminal, Size: size, ASCII: !j.utf8(), Style: j.style(j.cfg.Color, terminal),
+		Session: j.loc.Dir, Backlog: j.b, Scope: j.selected, Statuses: statuses, Saying: j.runner.Saying})
+	if isTerminal(j.stderr) {
+		j.messages.point(view.Writer())
+	}
+	return view, func() {
+		view.Close()
+		j.messages.point(j.stderr)
+	}
+}

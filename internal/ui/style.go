@@ -1,0 +1,51 @@
+package ui
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Style colours words; the zero Style leaves them as they are.
+type Style struct{ On bool }
+
+// Select Graphic Rendition (ECMA-48).
+const (
+	reset  = "\x1b[0m"
+	red    = "\x1b[31m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	dim    = "\x1b[2m"
+)
+
+// colourOf is by what a word says, which stays readable without.
+func colourOf(word string) string {
+	switch strings.ToLower(word) {
+	case "failed", "blocked", "interrupted":
+		return red
+	case "complete", "done":
+		return green
+	case "retrying", "held", "stopped":
+		return yellow
+	case "skipped", "obsolete":
+		return dim
+	}
+	return ""
+}
+
+// Word colours a status, or the word of an event.
+func (s Style) Word(word string) string { return s.Line(word, word) }
+
+// Line colours a text by a word.
+func (s Style) Line(word, text string) string {
+	if c := colourOf(word); s.On && c != "" {
+		return c + text + reset
+	}
+	return text
+}
+
+var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// visible is how many columns a text takes that may be coloured.
+func visible(text string) int { return columnsOf(sgr.ReplaceAllString(text, "")) }
+
+func columnsOf(text string) int { return columns.StringWidth(text) }
