@@ -105,10 +105,10 @@ func (s *signals) handle(sig os.Signal) {
 	}
 	switch s.step {
 	case 1:
-		fmt.Fprintln(s.app.messages, "hacky: letting running subtasks finish; Ctrl+C again stops them")
+		_, _ = fmt.Fprintln(s.app.messages, "hacky: letting running subtasks finish; Ctrl+C again stops them")
 		s.drainLocked(errors.New("interrupted"))
 	case 2:
-		fmt.Fprintln(s.app.messages, "hacky: stopping running subtasks")
+		_, _ = fmt.Fprintln(s.app.messages, "hacky: stopping running subtasks")
 		s.drainLocked(errors.New("interrupted"))
 		s.stop(errors.New("interrupted"))
 	default:

@@ -573,7 +573,7 @@ func TestRemoved(t *testing.T) {
 	j := mustCreate(t, fsutil.OS(), path, nil, Options{})
 	appended := func(n uint64) {
 		t.Helper()
-		var ack error = errors.New("not acknowledged")
+		ack := errors.New("not acknowledged")
 		j.Append(true, func(err error) { ack = err }, record(n))
 		if ack != nil {
 			t.Fatal(ack)

@@ -41,12 +41,12 @@ func (s *screen) Write(p []byte) (int, error) {
 		for s.row >= len(s.lines) {
 			s.lines = append(s.lines, nil)
 		}
-		switch c := text[0]; {
-		case c == '\r':
+		switch c := text[0]; c {
+		case '\r':
 			s.col = 0
-		case c == '\n':
+		case '\n':
 			s.row++
-		case c == 0x1b:
+		case 0x1b:
 			var n int
 			end := 2
 			for text[end] >= '0' && text[end] <= '9' || text[end] == ';' {
@@ -143,7 +143,7 @@ func ended(status backlog.Status) func(*engine.Event) {
 
 func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := watch(t, 4, 60, 20, func(i int32) string { return "says \x1b[2Jsomething" })
+		r := watch(t, 4, 60, 20, func(int32) string { return "says \x1b[2Jsomething" })
 		want := func(text string) {
 			t.Helper()
 			time.Sleep(150 * time.Millisecond)
@@ -305,7 +305,7 @@ func BenchmarkLive(b *testing.B) {
 	backlog100k := many(b, 100_000)
 	for _, kind := range []string{"plain", "live"} {
 		b.Run(kind, func(b *testing.B) {
-			var p Progress = NewProgress("plain", &bytes.Buffer{}, ".", backlog100k)
+			p := NewProgress("plain", &bytes.Buffer{}, ".", backlog100k)
 			if kind == "live" {
 				l := NewLive(LiveOptions{Terminal: &bytes.Buffer{}, Size: func() (int, int) { return 80, 24 }, Backlog: backlog100k,
 					Scope: make([]bool, backlog100k.Len()), Statuses: backlog100k.Statuses()})
