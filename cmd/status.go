@@ -2,49 +2,43 @@ package cmd
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/schedule"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
-// statusCall is what hacky status was asked for.
-type statusCall struct {
+// statusOptions are the flags of status.
+type statusOptions struct {
 	output   string
 	all      bool
-	watch    bool
 	statuses []string
-	scope    []string
 	stale    time.Duration
+	isStale  bool // --stale was given
+	watch    bool
 }
 
 func (a *app) statusCmd() *cobra.Command {
-	var call statusCall
+	var o statusOptions
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show where a session stands",
-		Long: `Show the progress of a session: a bar per phase, what runs, what failed and why,
-what is held; with -o tree the items, finished branches folded. --status, --scope
-and --stale choose subtasks. It takes no lock, writes nothing, and sees what a
-run has acknowledged.
+		Long: `Show how far each phase is, and what runs, failed, is held or blocked; with -o tree
+the items, finished branches folded. --status and --stale list the subtasks that
+are like that, --scope looks at a part. It takes no lock and writes nothing.
 
-Exit codes: 0, or 2 if the call is wrong or the backlog cannot be read.`,
+Exit codes: 0, or 2 if the backlog cannot be read.`,
 		Example: `  hacky status --watch
-  hacky status -o tree --scope P1.M2
-  hacky status --status Failed
+  hacky status --stale 30m
   hacky status -o json | jq '.counts'`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -52,214 +46,259 @@ Exit codes: 0, or 2 if the call is wrong or the backlog cannot be read.`,
 			if err != nil {
 				return err
 			}
-			if err := checkOutput(call.output, "table", "tree", "json", "yaml"); err != nil {
+			o.isStale = c.Flags().Changed("stale")
+			if err := o.check(); err != nil {
 				return err
 			}
-			if call.stale < 0 {
-				return fmt.Errorf("--stale: %q is not a duration of at least 0", call.stale)
+			if o.watch {
+				return a.watch(c.Context(), cfg, o)
 			}
-			if c.Flags().Changed("scope") { // of the variable and the file only run makes anything
-				call.scope = cfg.Scope
-			}
-			if call.watch {
-				return a.watch(c.Context(), cfg, call)
-			}
-			return a.status(cfg, call)
+			return a.status(cfg, o)
 		},
 	}
-	c.Flags().StringVarP(&call.output, "output", "o", "table", "output: table, tree, json, yaml")
-	c.Flags().BoolVar(&call.all, "all", false, "of a tree: also what is below finished branches")
-	c.Flags().BoolVarP(&call.watch, "watch", "w", false, "show it again and again, on a terminal; Ctrl+C ends it")
-	c.Flags().StringSliceVar(&call.statuses, "status", nil, "only subtasks that have one of these statuses")
 	config.Register(c.Flags(), "scope")
-	c.Flags().DurationVar(&call.stale, "stale", 0, "only what runs for longer than that, is retried, or was interrupted")
+	c.Flags().StringVarP(&o.output, "output", "o", "table", "output: table, tree, json, yaml")
+	c.Flags().BoolVar(&o.all, "all", false, "show finished branches of the tree too")
+	c.Flags().StringSliceVar(&o.statuses, "status", nil, "list the subtasks with one of these statuses: a comma list")
+	c.Flags().DurationVar(&o.stale, "stale", 0, "list the subtasks that run for longer than this, or wait to be tried again")
+	c.Flags().BoolVar(&o.watch, "watch", false, "show it again and again, until Ctrl+C")
 	return c
 }
 
-// status prints a session's status once.
-func (a *app) status(cfg *config.Config, call statusCall) error {
-	st, waiting, err := a.statusNow(cfg, call)
+// check refuses what does not go together.
+func (o *statusOptions) check() error {
+	if err := checkOutput(o.output, "table", "tree", "json", "yaml"); err != nil {
+		return err
+	}
+	var words []string
+	for _, st := range backlog.Statuses() {
+		words = append(words, st.String())
+	}
+	for k, word := range o.statuses {
+		n := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, word) })
+		if n < 0 {
+			return fmt.Errorf("--status: %q is not one of %s; %s", word, strings.Join(words, ", "), nearest.Suggest(word, words))
+		}
+		o.statuses[k] = words[n]
+	}
+	if o.stale < 0 {
+		return fmt.Errorf("--stale: %q is not a duration of at least 0", o.stale)
+	}
+	if o.watch && o.output != "table" && o.output != "tree" {
+		return errors.New("--watch is for people; it goes with -o table and -o tree")
+	}
+	return nil
+}
+
+func (a *app) status(cfg *config.Config, o statusOptions) error {
+	st, l, err := a.statusOf(cfg, o)
 	if err != nil {
 		return err
 	}
-	view := ui.View{Width: a.width(), ASCII: !a.utf8(), All: call.all, Now: time.Now()}
-	switch call.output {
-	case "json", "yaml":
-		return document(a.stdout, call.output, st)
-	case "tree":
-		err = st.Tree(a.stdout, view)
-	default:
-		err = st.Table(a.stdout, view)
+	switch o.output {
+	case "json":
+		st.List()
+		return st.JSON(a.stdout)
+	case "yaml":
+		st.List()
+		return document(a.stdout, "yaml", st)
 	}
-	if err == nil && waiting != "" {
-		_, err = fmt.Fprintf(a.stdout, "\n%s\n", waiting)
+	text, err := a.statusText(st, l, o, a.width())
+	if err != nil {
+		return err
 	}
+	_, err = a.stdout.Write(text)
 	return err
 }
 
-// statusNow looks at a session; waiting is what to do about a recovery file, if
-// there is one.
-func (a *app) statusNow(cfg *config.Config, call statusCall) (st *ui.Status, waiting string, err error) {
+// statusText is the table or the tree.
+func (a *app) statusText(st *ui.Status, l *look, o statusOptions, width int) ([]byte, error) {
+	var b bytes.Buffer
+	var err error
+	if o.output == "tree" {
+		err = st.Tree(&b, width, o.all || st.Filtered)
+	} else {
+		err = st.Table(&b, width, l.now)
+	}
+	if waiting := a.waitingIn(l.loc); waiting != "" && o.output == "table" {
+		fmt.Fprintf(&b, "\nupdates wait in %s; type: hacky recover%s\n", waiting, sessionArg(l.loc.Path()))
+	}
+	return b.Bytes(), err
+}
+
+// statusOf looks at a session.
+func (a *app) statusOf(cfg *config.Config, o statusOptions) (*ui.Status, *look, error) {
 	l, err := a.look(cfg)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	chosen, list, err := l.choose(call)
+	scope, err := resolveScope(l.b, cfg.Scope, a.origin("scope"))
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	st = ui.NewStatus(l.loc.Dir, l.b, l.statuses, chosen)
-	st.Blocked = blockedIn(l)
-	if path := a.waitingIn(l.loc); path != "" {
-		st.RecoveryWaiting = true
-		waiting = fmt.Sprintf("updates wait in %s; type: hacky recover%s", path, sessionArg(l.loc.Path()))
-	}
-	if l.run != nil {
-		st.Run = &ui.Run{Holder: l.run.Says, Since: l.run.Since}
+	st := &ui.Status{Session: l.loc.Dir, Counts: map[string]int{}, RecoveryWaiting: a.waitingIn(l.loc) != "",
+		Phases: []ui.Part{}, Running: []*ui.Listed{}, Interrupted: []*ui.Listed{}, Failed: []*ui.Listed{}, Blocked: []ui.BlockedBy{}, Items: []ui.ItemStatus{},
+		Backlog: l.b, Statuses: l.statuses, Unicode: a.utf8Locale()}
+	for _, s := range backlog.Statuses() {
+		st.Counts[s.String()] = 0
 	}
 	for _, h := range l.holds {
 		st.Held = append(st.Held, ui.Hold(h))
 	}
-	st.List(list)
-	return st, waiting, nil
+	if l.run != nil {
+		st.Run = &ui.Run{Holder: l.run.Says, Since: l.run.Since}
+	}
+	st.Chosen = make([]bool, l.b.Len())
+	for _, top := range tops(l.b, scope) {
+		st.Phases = append(st.Phases, l.count(st, top))
+	}
+	for _, bl := range schedule.Stuck(l.b, l.statuses) {
+		if st.Chosen[bl.Item] {
+			it := &l.b.Items[bl.Item]
+			st.Blocked = append(st.Blocked, ui.BlockedBy{ID: it.ID, Title: it.Title, By: l.b.Items[bl.By].ID})
+		}
+	}
+	if len(o.statuses) > 0 || o.isStale {
+		l.filter(st, o)
+	}
+	listed := st.Matches
+	if !st.Filtered {
+		listed = slices.Concat(st.Running, st.Interrupted, st.Failed)
+		if o.output == "table" || o.output == "tree" {
+			listed = slices.Concat(first(st.Running), first(st.Interrupted), first(st.Failed))
+		}
+	}
+	if !o.isStale { // else it is there
+		l.addEvidence(listed)
+	}
+	return st, l, nil
 }
 
-// choose finds the items to show, nil for all, and the subtasks to tell of.
-func (l *look) choose(call statusCall) (chosen []bool, list []*ui.Listed, err error) {
-	among, err := statusSet(call.statuses)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--status: %w", err)
+// tops are the phases, or the items of a scope that are not below another of
+// them, in document order.
+func tops(b *backlog.Backlog, scope []int32) []int32 {
+	var out []int32
+	if scope == nil {
+		for i := int32(0); int(i) < b.Len(); i = b.Items[i].End {
+			out = append(out, i)
+		}
+		return out
 	}
-	scope, err := resolveScope(l.b, call.scope, "--scope")
-	if err != nil {
-		return nil, nil, err
+	scope = slices.Sorted(slices.Values(scope))
+	end := int32(0)
+	for _, i := range scope {
+		if i >= end {
+			out = append(out, i)
+			end = b.Items[i].End
+		}
 	}
-	inScope := schedule.Select(l.b, scope)
-	all := len(call.statuses) == 0 && call.scope == nil && call.stale == 0
+	return out
+}
+
+// count goes through an item and all below it.
+func (l *look) count(st *ui.Status, top int32) ui.Part {
+	it := &l.b.Items[top]
+	p := ui.Part{ID: it.ID, Title: it.Title, Status: l.statuses[top].String()}
+	counts := make([]int, len(backlog.Statuses()))
+	for i := top; i < it.End; i++ {
+		st.Chosen[i] = true
+		if l.b.Items[i].Kind != backlog.Subtask {
+			continue
+		}
+		p.Subtasks++
+		counts[l.statuses[i]]++
+		var list *[]*ui.Listed
+		switch stand := l.standing(i); {
+		case stand == ui.Done:
+			p.Done++
+		case stand == ui.Runs:
+			list = &st.Running
+		case stand == ui.HasFailed:
+			list = &st.Failed
+		case l.statuses[i].Running(): // and no run has the session, whatever else there is
+			list = &st.Interrupted
+		case stand == ui.IsHeld:
+			st.HeldBack++
+		}
+		if list != nil {
+			s := l.subtaskAt(i)
+			if list == &st.Interrupted {
+				s.Standing = ui.Interrupted
+			}
+			*list = append(*list, &s)
+		}
+	}
+	for k, n := range counts {
+		st.Counts[backlog.Status(k).String()] += n
+	}
+	st.Subtasks += p.Subtasks
+	return p
+}
+
+// statusShown is how many of each list people are shown at most.
+const statusShown = 20
+
+func first(list []*ui.Listed) []*ui.Listed { return list[:min(len(list), statusShown)] }
+
+// filter leaves only the subtasks that were asked for, and in a tree what is above
+// them.
+func (l *look) filter(st *ui.Status, o statusOptions) {
+	st.Filtered = true
+	st.Matches = []*ui.Listed{}
 	var items []int32
 	for i := range l.b.Items {
-		st := l.statuses[i]
-		switch {
-		case l.b.Items[i].Kind != backlog.Subtask || !inScope[i]:
-		case all && !st.Running() && st != backlog.Failed:
-		case len(call.statuses) > 0 && !among[st]:
-		case call.stale > 0 && !st.Running():
-		default:
+		in := st.Chosen[i] && l.b.Items[i].Kind == backlog.Subtask
+		st.Chosen[i] = false
+		if in && (len(o.statuses) == 0 || slices.Contains(o.statuses, l.statuses[i].String())) && (!o.isStale || l.statuses[i].Running()) {
 			items = append(items, int32(i))
+			s := l.subtaskAt(int32(i))
+			if l.run == nil && l.statuses[i].Running() {
+				s.Standing = ui.Interrupted
+			}
+			st.Matches = append(st.Matches, &s)
 		}
 	}
-	for _, i := range items {
-		s := l.subtaskAt(i)
-		list = append(list, &s)
+	if o.isStale {
+		l.addEvidence(st.Matches)
 	}
-	l.addEvidence(list)
-	if call.stale > 0 {
-		keep := func(s *ui.Listed) bool {
-			return s.Standing == ui.Interrupted || s.Status == backlog.Retrying.String() || s.Since != nil && l.now.Sub(*s.Since) > call.stale
+	kept := st.Matches[:0]
+	for k, s := range st.Matches {
+		if o.isStale && !l.stale(s, o.stale) {
+			continue
 		}
-		list = slices.DeleteFunc(list, func(s *ui.Listed) bool { return !keep(s) })
-	}
-	if all {
-		return nil, list, nil
-	}
-	chosen = make([]bool, l.b.Len())
-	for _, s := range list {
-		i, _ := l.b.Lookup(s.ID)
-		for ; i >= 0 && !chosen[i]; i = l.b.Items[i].Parent {
-			chosen[i] = true
+		kept = append(kept, s)
+		st.Chosen[items[k]] = true
+		if o.output != "tree" {
+			continue
+		}
+		for i := l.b.Items[items[k]].Parent; i >= 0 && !st.Chosen[i]; i = l.b.Items[i].Parent {
+			st.Chosen[i] = true
 		}
 	}
-	return chosen, list, nil
+	st.Matches = kept
 }
 
-// blockedIn counts the subtasks that wait for one that failed.
-func blockedIn(l *look) int {
-	if !slices.Contains(l.statuses, backlog.Failed) {
-		return 0
+// stale tells whether a subtask runs for longer than d, waits to be tried
+// again, or does not run at all any more. What began at an unknown time cannot
+// be older than its run.
+func (l *look) stale(s *ui.Listed, d time.Duration) bool {
+	switch {
+	case l.run == nil || s.Status == backlog.Retrying.String():
+		return true
+	case s.Since != nil:
+		return l.now.Sub(*s.Since) > d
 	}
-	plan := schedule.New(l.b, l.statuses, schedule.Select(l.b, nil))
-	for i, st := range l.statuses {
-		if st == backlog.Failed && l.b.Items[i].Kind == backlog.Subtask {
-			plan.Fail(int32(i))
-		}
-	}
-	blocked := 0
-	for _, b := range plan.Blocked() {
-		if l.statuses[b.Item] != backlog.Failed {
-			blocked++
-		}
-	}
-	return blocked
+	return l.now.Sub(l.run.Since) > d
 }
 
-// watchPause is between two frames.
-const watchPause = time.Second
-
-// Terminal control sequences (ECMA-48, and DEC's for the cursor).
-const (
-	hideCursor = "\x1b[?25l"
-	showCursor = "\x1b[?25h"
-	home       = "\x1b[H"
-	clearLine  = "\x1b[K"
-	clearBelow = "\x1b[J"
-	clearAll   = "\x1b[2J"
-)
-
-// watch shows the status until Ctrl+C.
-func (a *app) watch(ctx context.Context, cfg *config.Config, call statusCall) error {
-	terminal, ok := a.stdout.(*os.File)
-	if !ok || !term.IsTerminal(int(terminal.Fd())) {
-		return errors.New("--watch shows it again and again on a terminal, and standard output is none; call \"hacky status -o json\" from time to time instead")
-	}
-	if call.output != "table" && call.output != "tree" {
-		return fmt.Errorf("--watch: %q is not one of table, tree", call.output)
-	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	if _, err := terminal.WriteString(hideCursor + clearAll); err != nil {
-		return err
-	}
-	defer terminal.WriteString(showCursor) //nolint:errcheck // it may be gone
-	tick := time.NewTicker(watchPause)
-	defer tick.Stop()
-	for {
-		if err := a.frame(terminal, cfg, call); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
+// utf8Locale tells whether the user's terminal shows more than ASCII, as the C
+// library finds out.
+func (a *app) utf8Locale() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v, ok := a.env.Lookup(name); ok && v != "" {
+			v = strings.ToLower(v)
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
 		}
 	}
-}
-
-// frame draws the status over what was there before, as much as fits.
-func (a *app) frame(terminal *os.File, cfg *config.Config, call statusCall) error {
-	width, height, err := term.GetSize(int(terminal.Fd()))
-	if err != nil {
-		return err
-	}
-	var text bytes.Buffer
-	if st, waiting, err := a.statusNow(cfg, call); err != nil { // an editor may be just saving
-		text.WriteString(err.Error() + "\n")
-	} else {
-		view := ui.View{Width: width, ASCII: !a.utf8(), All: call.all, Now: time.Now()}
-		show := st.Table
-		if call.output == "tree" {
-			show = st.Tree
-		}
-		if err := show(&text, view); err != nil {
-			return err
-		}
-		if waiting != "" {
-			text.WriteString("\n" + waiting + "\n")
-		}
-	}
-	lines := strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
-	if len(lines) >= height {
-		lines = append(lines[:max(0, height-2)], "...")
-	}
-	_, err = terminal.WriteString(home + strings.Join(lines, clearLine+"\r\n") + clearLine + clearBelow)
-	return err
+	return false
 }

@@ -3,7 +3,6 @@ package cmd
 import (
 	"io"
 	"os"
-	"strings"
 	"sync"
 
 	"golang.org/x/term"
@@ -29,21 +28,6 @@ func (r *redirect) point(to io.Writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.to = to
-}
-
-// utf8 tells whether the terminal shows more than ASCII, by the locale. What is
-// no terminal gets it in any case.
-func (a *app) utf8() bool {
-	if a.width() == 0 {
-		return true
-	}
-	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
-		if v, _ := a.env.Lookup(name); v != "" {
-			v = strings.ToLower(v)
-			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
-		}
-	}
-	return false
 }
 
 // style tells whether a stream gets colours: by --color, else by NO_COLOR and
@@ -100,7 +84,7 @@ func (j *job) startProgress(statuses []backlog.Status) (progress ui.Progress, en
 		}
 		return columns, rows
 	}
-	view := ui.NewLive(ui.LiveOptions{Terminal: terminal, Size: size, ASCII: !j.utf8(), Style: j.style(j.cfg.Color, terminal),
+	view := ui.NewLive(ui.LiveOptions{Terminal: terminal, Size: size, ASCII: !j.utf8Locale(), Style: j.style(j.cfg.Color, terminal),
 		Session: j.loc.Dir, Backlog: j.b, Scope: j.selected, Statuses: statuses, Saying: j.runner.Saying})
 	if isTerminal(j.stderr) {
 		j.messages.point(view.Writer())

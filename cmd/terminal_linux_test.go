@@ -233,26 +233,3 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	}
 	return "", s, false
 }
-
-// status --watch draws over what was there, follows what changes, and leaves
-// the terminal as it was.
-func TestWatch(t *testing.T) {
-	t.Parallel()
-	dir := session(t, two())
-	r, master := inTerminal(t, dir, "status", "--watch")
-	r.says("\x1b[?25l")
-	r.says("2 subtasks: 2 Planned")
-	hacky(t, dir, "set", "P1.M1.T1.S2", "Failed").wants(t, 0)
-	r.says("2 subtasks: 1 Planned, 1 Failed")
-	if _, err := master.WriteString("\x03"); err != nil {
-		t.Fatal(err)
-	}
-	r.ends(0)
-	eventually(t, "the cursor is shown again", func() bool { return strings.HasSuffix(r.stderr.String(), "\x1b[?25h") })
-	for line := range strings.SplitSeq(r.stderr.String(), "\n") {
-		_, line, _ = cutLast(line, "\x1b[H") // a frame begins there
-		if line = strings.NewReplacer("\x1b[K", "", "\x1b[2J", "", "\x1b[J", "", "\x1b[?25l", "", "\r", "").Replace(line); len([]rune(line)) > 60 {
-			t.Errorf("%d columns: %q", len([]rune(line)), line)
-		}
-	}
-}

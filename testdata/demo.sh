@@ -42,4 +42,4 @@ mv lost+found.json tasks.json
 "$hacky" recover
 
 say 'hacky status: nothing was lost'
-"$hacky" status -o tree
+"$hacky" status -o tree --all

@@ -123,3 +123,42 @@ func Waiting(b *backlog.Backlog, statuses []backlog.Status, i int32) int {
 	}
 	return len(queue) - 1
 }
+
+// Stuck lists the unfinished subtasks that cannot run because they wait,
+// directly or through others, for a failed one, in document order, each with
+// the nearest that failed. What runs or failed itself is not among them.
+func Stuck(b *backlog.Backlog, statuses []backlog.Status) []Blocked {
+	var queue []int32
+	for i := range b.Items {
+		if b.Items[i].Kind == backlog.Subtask && statuses[i] == backlog.Failed {
+			queue = append(queue, int32(i))
+		}
+	}
+	if len(queue) == 0 {
+		return nil
+	}
+	by := make([]int32, b.Len()) // plus 1
+	told := make([]bool, b.Len())
+	for _, i := range queue {
+		by[i] = i + 1
+	}
+	for head := 0; head < len(queue); head++ {
+		v := queue[head]
+		for a := v; a >= 0 && !told[a]; a = b.Items[a].Parent {
+			told[a] = true
+			for _, d := range b.Dependents(a) {
+				if by[d] == 0 && statuses[d] == backlog.Planned {
+					by[d] = by[v]
+					queue = append(queue, d)
+				}
+			}
+		}
+	}
+	var out []Blocked
+	for i, cause := range by {
+		if cause > 0 && statuses[i] != backlog.Failed {
+			out = append(out, Blocked{Item: int32(i), By: cause - 1})
+		}
+	}
+	return out
+}

@@ -101,6 +101,16 @@ func compareWhy(t *testing.T, c choices) {
 	b := build(t, randomNodes(c))
 	statuses := b.Statuses()
 	m := newModel(b, statuses, schedule.Select(b, nil))
+	stuck := make([]bool, b.Len())
+	for _, bl := range schedule.Stuck(b, statuses) {
+		stuck[bl.Item] = true
+		if statuses[bl.By] != backlog.Failed || !reaches(m, statuses, bl.Item, bl.By) {
+			t.Fatalf("%s is said to be blocked by %s", b.Items[bl.Item].ID, b.Items[bl.By].ID)
+		}
+	}
+	if want := b.Stuck(statuses); want != nil && !slices.Equal(stuck, want) || want == nil && slices.Contains(stuck, true) {
+		t.Fatalf("blocked are %v, want %v", stuck, want)
+	}
 	for i := range b.Items {
 		of := int32(i)
 		trail, want := schedule.Why(b, statuses, of), distances(m, statuses, of)

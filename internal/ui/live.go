@@ -313,10 +313,10 @@ func (l *Live) progressLine(now time.Time, width int) string {
 		text += ", about " + lasting(left) + " left"
 	}
 	size := min(24, width-columnsOf(text)-2)
-	if size < 5 {
+	if size < 10 {
 		return cut(text[1:], width)
 	}
-	return "[" + bar(l.done, l.total, size, l.o.ASCII) + "]" + text
+	return "[" + bar(l.done, l.total, size-len(" 100%"), !l.o.ASCII) + "]" + text
 }
 
 // pace tells how long what is left will take, if it goes on as in this run so

@@ -155,7 +155,7 @@ func TestLive(t *testing.T) {
 		r.event(engine.SubtaskStarted, 2)
 		want(`  P1.M1.T1.S1  Title 1  0s  says  [2Jsomething
   P1.M1.T1.S2  Title 2  0s  says  [2Jsomething
-[------------------------] 0/4, 2 running, 0s
+[...................   0%] 0/4, 2 running, 0s
 `)
 		time.Sleep(2 * time.Second)
 		r.event(engine.SubtaskFinished, 1, ended(backlog.Complete))
@@ -165,7 +165,7 @@ func TestLive(t *testing.T) {
 00:00:02 retrying  P1.M1.T1.S2  Title 2: exit 3; retry 1 ...
 a log line
   P1.M1.T1.S2  Title 2  again in 5s
-[######------------------] 1/4, 1 to try again, 2s
+[####...............  25%] 1/4, 1 to try again, 2s
 `)
 		r.event(engine.SubtaskStarted, 2)
 		r.event(engine.SubtaskFinished, 2, ended(backlog.Failed))

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -24,222 +25,309 @@ type Hold struct {
 	Until      time.Time `json:"until" yaml:"until"`
 }
 
-// Run is a run that goes on.
+// Part is a phase, or an item of --scope, and how far it is.
+type Part struct {
+	ID       string `json:"id" yaml:"id"`
+	Title    string `json:"title" yaml:"title"`
+	Status   string `json:"status" yaml:"status"`
+	Done     int    `json:"done" yaml:"done"` // subtasks, Complete or Obsolete
+	Subtasks int    `json:"subtasks" yaml:"subtasks"`
+}
+
+// BlockedBy is a subtask that waits for one that failed.
+type BlockedBy struct {
+	ID    string `json:"id" yaml:"id"`
+	Title string `json:"title" yaml:"title"`
+	By    string `json:"by" yaml:"by"`
+}
+
+// Run is the run that has a session.
 type Run struct {
 	Holder string    `json:"holder" yaml:"holder"`
 	Since  time.Time `json:"since" yaml:"since"`
 }
 
-// Status is where a session stands: the document of `status -o json`.
+// Status is where a session stands: the document of `status -o json`. The lists
+// of people are cut by who prints them.
 type Status struct {
 	Session         string         `json:"session" yaml:"session"`
 	Subtasks        int            `json:"subtasks" yaml:"subtasks"`
 	Counts          map[string]int `json:"counts" yaml:"counts"` // subtasks by status
-	Blocked         int            `json:"blocked" yaml:"blocked"`
 	RecoveryWaiting bool           `json:"recoveryWaiting" yaml:"recoveryWaiting"`
 	Run             *Run           `json:"run,omitempty" yaml:"run,omitempty"`
 	Held            []Hold         `json:"held,omitempty" yaml:"held,omitempty"`
+	Phases          []Part         `json:"phases" yaml:"phases"`
 	Running         []*Listed      `json:"running" yaml:"running"`
+	Interrupted     []*Listed      `json:"interrupted" yaml:"interrupted"`
 	Failed          []*Listed      `json:"failed" yaml:"failed"`
-	Items           []ItemStatus   `json:"items" yaml:"items"` // all, or those that were chosen
+	Blocked         []BlockedBy    `json:"blocked" yaml:"blocked"`
+	Items           []ItemStatus   `json:"items" yaml:"items"`
 
-	b        *backlog.Backlog
-	statuses []backlog.Status
-	chosen   []bool // by item number; nil: all
-	listed   []*Listed
+	Backlog  *backlog.Backlog `json:"-" yaml:"-"`
+	Statuses []backlog.Status `json:"-" yaml:"-"`
+	Chosen   []bool           `json:"-" yaml:"-"` // items to list, by number
+	Filtered bool             `json:"-" yaml:"-"` // they are those that were asked for
+	Matches  []*Listed        `json:"-" yaml:"-"` // of these the subtasks, when filtered
+	HeldBack int              `json:"-" yaml:"-"` // subtasks that wait for a quota
+	Unicode  bool             `json:"-" yaml:"-"` // the terminal shows more than ASCII
 }
 
-// NewStatus describes a backlog with these statuses, by item number. chosen are
-// the items to show, by item number; nil is all.
-func NewStatus(session string, b *backlog.Backlog, statuses []backlog.Status, chosen []bool) *Status {
-	s := &Status{Session: session, Counts: map[string]int{}, b: b, statuses: statuses, chosen: chosen,
-		Running: []*Listed{}, Failed: []*Listed{}, Items: make([]ItemStatus, 0, b.Len())}
-	for _, st := range backlog.Statuses() {
-		s.Counts[st.String()] = 0
+// JSON prints the document. The items, of which there may be very many, are
+// encoded one by one, not as a whole that is then indented.
+func (s *Status) JSON(w io.Writer) error {
+	items := s.Items
+	defer func() { s.Items = items }()
+	s.Items = []ItemStatus{}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		return err
 	}
-	for i := range b.Items {
-		it := &b.Items[i]
-		if chosen == nil || chosen[i] {
-			s.Items = append(s.Items, ItemStatus{it.ID, it.Kind.String(), it.Title, statuses[i].String()})
-		}
-		if it.Kind == backlog.Subtask {
-			s.Subtasks++
-			s.Counts[statuses[i].String()]++
-		}
+	head := b.String()
+	if len(items) == 0 {
+		_, err := io.WriteString(w, head)
+		return err
 	}
-	return s
-}
-
-// List takes the subtasks that are told of one by one: those that run or
-// failed, and, where some were chosen, all of these.
-func (s *Status) List(list []*Listed) {
-	s.listed = list
-	for _, l := range list {
-		switch l.Standing {
-		case Runs, Interrupted:
-			s.Running = append(s.Running, l)
-		case HasFailed:
-			s.Failed = append(s.Failed, l)
-		case Done, IsHeld, IsReady, Waits:
+	b.Reset()
+	b.Grow(len(head) + 160*len(items))
+	b.WriteString(strings.TrimSuffix(head, "]\n}\n")) // the items are last
+	for k, it := range items {
+		if k > 0 {
+			b.WriteByte(',')
 		}
-	}
-}
-
-// View is how a status is printed.
-type View struct {
-	Width int  // of the terminal; 0 is no limit
-	ASCII bool // no block characters
-	All   bool // of a tree: also what is below finished branches
-	Now   time.Time
-}
-
-// done counts the subtasks below an item, and those that are satisfied.
-func (s *Status) done(i int32) (done, all int) {
-	for k := i; k < s.b.Items[i].End; k++ {
-		if s.b.Items[k].Kind == backlog.Subtask {
-			all++
-			if s.statuses[k].Satisfied() {
-				done++
+		for n, field := range [...][2]string{{"id", it.ID}, {"type", it.Type}, {"title", it.Title}, {"status", it.Status}} {
+			if n == 0 {
+				b.WriteString("\n    {\n      \"")
+			} else {
+				b.WriteString(",\n      \"")
 			}
+			b.WriteString(field[0])
+			b.WriteString(`": `)
+			b.WriteString(quoted(field[1]))
 		}
+		b.WriteString("\n    }")
 	}
-	return done, all
+	b.WriteString("\n  ]\n}\n")
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
-// Table prints a line per phase, the counts, and what needs a look; or, where
-// some subtasks were chosen, a line for each of these.
-func (s *Status) Table(w io.Writer, v View) error {
-	if s.chosen != nil {
-		return s.chosenTable(w, v)
-	}
-	rows := [][]string{{"ID", "TITLE", "STATUS", "PROGRESS", "DONE"}}
-	for i := int32(0); int(i) < s.b.Len(); i = s.b.Items[i].End {
-		done, all := s.done(i)
-		it := &s.b.Items[i]
-		rows = append(rows, []string{it.ID, Clean(it.Title), s.statuses[i].String(), bar(done, all, 20, v.ASCII), fmt.Sprintf("%d/%d", done, all)})
-	}
-	if v.Width > 0 && v.Width < 60 { // no room for bars
-		for k := range rows {
-			rows[k] = slices.Delete(rows[k], 3, 4)
+// quoted is a string as JSON has it.
+func quoted(s string) string {
+	for k := range len(s) {
+		if c := s[k]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			var b strings.Builder
+			enc := json.NewEncoder(&b)
+			enc.SetEscapeHTML(false)
+			_ = enc.Encode(s) // a string always encodes
+			return strings.TrimSuffix(b.String(), "\n")
 		}
 	}
-	if err := table(w, v.Width, 1, rows); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(w, "\n"+cut(s.totals(), v.Width)); err != nil {
-		return err
-	}
-	return s.needsALook(w, v)
+	return `"` + s + `"`
 }
 
-// totals counts in one line.
-func (s *Status) totals() string {
+// Table prints a bar for each phase, the counts, and what runs, failed, is held
+// or blocked; filtered, the subtasks that were asked for. width is the
+// terminal's; 0 is no limit.
+func (s *Status) Table(w io.Writer, width int, now time.Time) error {
+	var b strings.Builder
+	if s.Filtered {
+		if err := s.matches(&b, width, now); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
+	long := 20
+	if width > 0 && width < 70 {
+		long = 10
+	}
+	rows := [][]string{{"ID", "TITLE", "STATUS", "DONE", "PROGRESS"}}
+	for _, p := range s.Phases {
+		rows = append(rows, []string{p.ID, Clean(p.Title), p.Status, fmt.Sprintf("%d/%d", p.Done, p.Subtasks), bar(p.Done, p.Subtasks, long, s.Unicode)})
+	}
+	if err := table(&b, width, 1, rows); err != nil {
+		return err
+	}
 	var counts []string
 	for _, st := range backlog.Statuses() {
 		if n := s.Counts[st.String()]; n > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", n, st))
 		}
 	}
-	line := subtasks(s.Subtasks)
+	b.WriteString("\n" + subtasks(s.Subtasks))
 	if len(counts) > 0 {
-		line += ": " + strings.Join(counts, ", ")
+		b.WriteString(": " + strings.Join(counts, ", "))
 	}
-	if s.Blocked > 0 {
-		line += fmt.Sprintf("; %d blocked by what failed", s.Blocked)
-	}
-	return line
-}
-
-// needsALook tells of the run, of what runs, is held or failed.
-func (s *Status) needsALook(w io.Writer, v View) error {
-	var b strings.Builder
-	line := func(format string, args ...any) { b.WriteString(cut(fmt.Sprintf(format, args...), v.Width) + "\n") }
+	b.WriteByte('\n')
 	if s.Run != nil {
-		line("a run goes on, since %s: %s", Ago(s.Run.Since, v.Now), Clean(s.Run.Holder))
+		b.WriteString("a run goes on since " + Ago(s.Run.Since, now) + "\n")
 	}
 	for _, h := range s.Held {
-		line("held: the quota of %s is used up until %s", Clean(h.Credential), Until(h.Until, v.Now))
+		waits := ""
+		if s.HeldBack > 0 {
+			waits = "; " + subtasksWait(s.HeldBack)
+		}
+		fmt.Fprintf(&b, "held: the quota of %s is used up until %s%s\n", Clean(h.Credential), Until(h.Until, now), waits)
 	}
-	for _, part := range []struct {
-		word, more string
-		list       []*Listed
-	}{{"running", "Researching,Implementing,Retrying", s.Running}, {"failed", "Failed", s.Failed}} {
-		var rows [][]string
-		for _, l := range part.list[:min(len(part.list), shown)] {
-			word := part.word
-			if l.Standing == Interrupted {
-				word = "interrupted"
-			}
-			rows = append(rows, []string{word, l.ID, Clean(l.Title), l.detail(v.Now)})
-		}
-		if err := table(&b, v.Width, 2, rows); err != nil {
-			return err
-		}
-		if more := len(part.list) - shown; more > 0 {
-			line("... and %d more; \"hacky status --status %s\" lists all", more, part.more)
-		}
+	if err := s.lists(&b, width, now); err != nil {
+		return err
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// detail is what a table says of a subtask behind its title.
+// lists tells what runs, was interrupted, failed and is blocked, a line each.
+func (s *Status) lists(b *strings.Builder, width int, now time.Time) error {
+	var rows [][]string
+	var more []string
+	add := func(word string, list []*Listed, filter string) {
+		for k, l := range list {
+			if k == shown {
+				more = append(more, fmt.Sprintf("... and %d more %s; \"hacky status --status %s\" lists them", len(list)-k, word, filter))
+				return
+			}
+			rows = append(rows, []string{word, l.ID, Clean(l.Title), l.detail(now)})
+		}
+	}
+	add("running", s.Running, "Researching,Implementing,Retrying")
+	add("interrupted", s.Interrupted, "Researching,Implementing,Retrying")
+	add("failed", s.Failed, "Failed")
+	for k, bl := range s.Blocked {
+		if k == shown {
+			more = append(more, fmt.Sprintf("... and %d more blocked; \"hacky why ID\" tells by what", len(s.Blocked)-k))
+			break
+		}
+		rows = append(rows, []string{"blocked", bl.ID, Clean(bl.Title), "by " + bl.By})
+	}
+	if len(rows) > 0 {
+		b.WriteByte('\n')
+	}
+	if err := table(b, width, 2, rows); err != nil {
+		return err
+	}
+	for _, line := range more {
+		b.WriteString(cut(line, width) + "\n")
+	}
+	return nil
+}
+
+// matches lists the subtasks that were asked for.
+func (s *Status) matches(b *strings.Builder, width int, now time.Time) error {
+	if len(s.Matches) == 0 {
+		b.WriteString("no subtask is like that\n")
+		return nil
+	}
+	rows := [][]string{{"STATUS", "ID", "TITLE", ""}}
+	for _, l := range s.Matches {
+		rows = append(rows, []string{l.Status, l.ID, Clean(l.Title), l.detail(now)})
+	}
+	if err := table(b, width, 2, rows); err != nil {
+		return err
+	}
+	b.WriteString("\n" + subtasks(len(s.Matches)) + "\n")
+	return nil
+}
+
+// detail is what is told about a subtask whose standing is named before it.
 func (l *Listed) detail(now time.Time) string {
-	text := Clean(l.Reason)
-	if l.Status == backlog.Retrying.String() {
-		text = "waits to be tried again: " + text
-	}
-	if text == "" && l.Until != nil {
-		text = "until " + Until(*l.Until, now)
-	}
-	if text == "" && (l.Standing == Runs || l.Standing == Interrupted) {
+	text := ""
+	switch l.Standing {
+	case HasFailed:
+		if text = Clean(l.Reason); l.Since != nil {
+			text = strings.TrimSpace(text + " at " + Ago(*l.Since, now))
+		}
+	case Runs:
+		text = l.stands(now)
+	case Interrupted:
 		text = strings.ToLower(l.Status)
-	}
-	if l.Since != nil {
-		text = strings.TrimPrefix(text+", "+Ago(*l.Since, now), ", ")
+		if l.Since != nil {
+			text += " since " + Ago(*l.Since, now)
+		}
+	case IsHeld:
+		text = l.stands(now)
 	}
 	return text
 }
 
-func (s *Status) chosenTable(w io.Writer, v View) error {
-	if len(s.listed) == 0 {
-		_, err := fmt.Fprintln(w, "no subtask is like that")
-		return err
+// bar is how much is done, so many columns long, with the share. Only what is
+// done altogether fills it.
+func bar(done, all, long int, unicode bool) string {
+	full, rest := "#", "."
+	if unicode {
+		full, rest = "█", "░"
 	}
-	rows := [][]string{{"ID", "TITLE", "STATUS", "STANDS"}}
-	for _, l := range s.listed {
-		stands := string(l.Standing)
-		if detail := l.detail(v.Now); detail != "" && !strings.EqualFold(detail, l.Status) {
-			stands += ": " + detail
-		}
-		rows = append(rows, []string{l.ID, Clean(l.Title), l.Status, stands})
+	n, percent := 0, 0
+	if all > 0 {
+		n, percent = done*long/all, done*100/all
 	}
-	if err := table(w, v.Width, 1, rows); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "\n%s of %d\n", subtasks(len(s.listed)), s.Subtasks)
-	return err
+	return fmt.Sprintf("%s%s %3d%%", strings.Repeat(full, n), strings.Repeat(rest, long-n), percent)
 }
 
-// Tree prints the items, indented by their level. What is finished is folded
-// into one line.
-func (s *Status) Tree(w io.Writer, v View) error {
+// Tree prints the chosen items, indented by their level. Unless all are wanted,
+// branches that are finished are folded into one line.
+func (s *Status) Tree(w io.Writer, width int, all bool) error {
 	var b strings.Builder
-	for i := int32(0); int(i) < s.b.Len(); i++ {
-		it := &s.b.Items[i]
-		if s.chosen != nil && !s.chosen[i] {
+	finished := s.finished()
+	for i := 0; i < len(s.Backlog.Items); i++ {
+		if !s.Chosen[i] {
 			continue
 		}
-		line := fmt.Sprintf("%s%-12s  %s  %s", strings.Repeat("  ", int(it.Kind)), s.statuses[i], it.ID, Clean(it.Title))
-		if it.Kind != backlog.Subtask && s.chosen == nil {
-			done, all := s.done(i)
-			if done == all && all > 0 && !v.All {
-				line += "  (" + subtasks(all) + ")"
-				i = it.End - 1
-			}
+		it := &s.Backlog.Items[i]
+		line := fmt.Sprintf("%s%-12s  %s  %s", strings.Repeat("  ", int(it.Kind)), s.Statuses[i], it.ID, Clean(it.Title))
+		if n := finished[i]; n > 0 && it.Kind != backlog.Subtask && !all {
+			line = cut(line, max(0, width-len(folded(n)))) + folded(n)
+			i = int(it.End) - 1
 		}
-		b.WriteString(cut(line, v.Width) + "\n")
+		b.WriteString(cut(line, width))
+		b.WriteByte('\n')
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func folded(n int) string { return " (" + subtasks(n) + ")" }
+
+// finished counts the chosen subtasks at or below each item if all of them are
+// Complete or Obsolete; else it is 0.
+func (s *Status) finished() []int {
+	items := s.Backlog.Items
+	count, open := make([]int, len(items)), make([]bool, len(items))
+	for i := len(items) - 1; i >= 0; i-- {
+		if items[i].Kind == backlog.Subtask && s.Chosen[i] {
+			count[i], open[i] = 1, !s.Statuses[i].Satisfied()
+		}
+		if up := items[i].Parent; up >= 0 {
+			count[up] += count[i]
+			open[up] = open[up] || open[i]
+		}
+	}
+	for i := range count {
+		if open[i] {
+			count[i] = 0
+		}
+	}
+	return count
+}
+
+// List makes the items of the document from those that are chosen.
+func (s *Status) List() {
+	s.Items = make([]ItemStatus, 0, s.Backlog.Len())
+	for i := range s.Backlog.Items {
+		if it := &s.Backlog.Items[i]; s.Chosen[i] {
+			s.Items = append(s.Items, ItemStatus{it.ID, it.Kind.String(), it.Title, s.Statuses[i].String()})
+		}
+	}
+}
+
+// Frame cuts a text to the lines that a terminal has.
+func Frame(text string, height int) []string {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if height > 1 && len(lines) > height-1 {
+		more := len(lines) - (height - 2)
+		lines = append(slices.Clone(lines[:height-2]), fmt.Sprintf("... %d more lines", more))
+	}
+	return lines
 }

@@ -119,3 +119,6 @@ func subtasks(n int) string {
 	}
 	return strconv.Itoa(n) + " subtasks"
 }
+
+// Cut shortens text to at most width columns; 0 is no limit.
+func Cut(s string, width int) string { return cut(s, width) }

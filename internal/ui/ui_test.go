@@ -3,7 +3,6 @@ package ui
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -140,105 +139,6 @@ func someBacklog(t *testing.T) *backlog.Backlog {
 		t.Fatal(err)
 	}
 	return b
-}
-
-func TestStatusFits(t *testing.T) {
-	b := someBacklog(t)
-	now := time.Date(2026, 1, 24, 15, 30, 45, 0, time.Local)
-	since, run := now.Add(-90*time.Second), now.Add(-time.Hour)
-	s := NewStatus(".", b, b.Statuses(), nil)
-	s.Blocked = 3
-	s.Run = &Run{Holder: "process 7", Since: run}
-	s.List([]*Listed{{ID: "P1.M1.T1.S1", Title: b.Items[3].Title, Status: "Failed", Standing: HasFailed, Reason: "exit 3", Since: &since}})
-	s.Held = []Hold{{"claude", now.Add(time.Hour)}}
-	for _, c := range []struct {
-		view View
-		tree bool
-		want string
-	}{
-		{View{Now: now}, false, `ID  TITLE                                     STATUS   PROGRESS              DONE
-P1  建立一個可以解析所有設定檔的模組並且測試  Planned  ██████████░░░░░░░░░░  1/2
-
-2 subtasks: 1 Complete, 1 Failed; 3 blocked by what failed
-a run goes on, since 14:30:45 (1h0m0s ago): process 7
-held: the quota of claude is used up until 16:30:45 (in 1h0m0s)
-failed  P1.M1.T1.S1  解析所有設定檔的模組並且測試  exit 3, 15:29:15 (1m30s ago)
-`},
-		{View{Now: now, Width: 72, ASCII: true}, false, `ID  TITLE                            STATUS   PROGRESS              DONE
-P1  建立一個可以解析所有設定檔的...  Planned  ##########----------  1/2
-
-2 subtasks: 1 Complete, 1 Failed; 3 blocked by what failed
-a run goes on, since 14:30:45 (1h0m0s ago): process 7
-held: the quota of claude is used up until 16:30:45 (in 1h0m0s)
-failed  P1.M1.T1.S1  解析所有設定檔的模...  exit 3, 15:29:15 (1m30s ago)
-`},
-		{View{Now: now, Width: 40}, false, `ID  TITLE                  STATUS   DONE
-P1  建立一個可以解析所...  Planned  1/2
-
-2 subtasks: 1 Complete, 1 Failed; 3 b...
-a run goes on, since 14:30:45 (1h0m0s...
-held: the quota of claude is used up ...
-failed  P1.M1.T1.S1  解析...   exit 3...
-`},
-		{View{Now: now, Width: 40}, true, `Planned       P1  建立一個可以解析所...
-  Planned       P1.M1  M
-    Planned       P1.M1.T1  T
-      Failed        P1.M1.T1.S1  解析...
-      Complete      P1.M1.T1.S2  a b
-`},
-	} {
-		var out bytes.Buffer
-		show := s.Table
-		if c.tree {
-			show = s.Tree
-		}
-		if err := show(&out, c.view); err != nil {
-			t.Fatal(err)
-		}
-		if out.String() != c.want {
-			t.Errorf("%+v:\n%swant:\n%s", c.view, out.String(), c.want)
-		}
-		if c.view.Width > 0 {
-			fits(t, out.String(), c.view.Width)
-		}
-	}
-}
-
-// TestTreeFolds: what is finished takes a line; all of it on demand.
-func TestTreeFolds(t *testing.T) {
-	b := someBacklog(t)
-	statuses := b.Statuses()
-	for i := range statuses {
-		statuses[i] = backlog.Complete
-	}
-	s := NewStatus(".", b, statuses, nil)
-	var folded, all bytes.Buffer
-	if err := errors.Join(s.Tree(&folded, View{Width: 80}), s.Tree(&all, View{Width: 80, All: true})); err != nil {
-		t.Fatal(err)
-	}
-	if want := "Complete      P1  建立一個可以解析所有設定檔的模組並且測試  (2 subtasks)\n"; folded.String() != want {
-		t.Errorf("folded: %q", folded.String())
-	}
-	if n := strings.Count(all.String(), "\n"); n != 5 {
-		t.Errorf("%d lines:\n%s", n, all.String())
-	}
-}
-
-func TestBar(t *testing.T) {
-	for _, c := range []struct {
-		done, all     int
-		blocks, ascii string
-	}{
-		{0, 10, "░░░░░", "-----"}, {10, 10, "█████", "#####"}, {5, 10, "██▌░░", "##---"}, {1, 1000, "▏░░░░", "#----"},
-		{999, 1000, "████▉", "####-"}, {0, 0, "     ", "     "}, {1, 3, "█▋░░░", "#----"},
-	} {
-		if got := bar(c.done, c.all, 5, false); got != c.blocks {
-			t.Errorf("%d of %d: %q, want %q", c.done, c.all, got, c.blocks)
-		}
-		if got := bar(c.done, c.all, 5, true); got != c.ascii {
-			t.Errorf("%d of %d: %q, want %q", c.done, c.all, got, c.ascii)
-		}
-	}
 }
 
 // keysOf are the members of a JSON object, sorted.

@@ -1,0 +1,140 @@
+package ui
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+)
+
+// somewhere is the status of someBacklog.
+func somewhere(t *testing.T) *Status {
+	t.Helper()
+	b := someBacklog(t)
+	return &Status{Session: ".", Subtasks: 2, Counts: map[string]int{"Complete": 1, "Failed": 1},
+		Phases: []Part{{"P1", b.Items[0].Title, "Planned", 1, 2}},
+		Failed: []*Listed{{ID: "P1.M1.T1.S1", Title: b.Items[3].Title, Standing: HasFailed, Reason: "exit 1"}},
+		Items:  []ItemStatus{}, Backlog: b, Statuses: b.Statuses(), Chosen: []bool{true, true, true, true, true}}
+}
+
+func TestStatusFits(t *testing.T) {
+	s := somewhere(t)
+	var table, tree bytes.Buffer
+	if err := s.Table(&table, 50, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	want := `ID  TITLE           STATUS   DONE  PROGRESS
+P1  建立一個可...   Planned  1/2   #####.....  50%
+
+2 subtasks: 1 Complete, 1 Failed
+
+failed  P1.M1.T1.S1  解析所有設定檔的模...  exit 1
+`
+	if table.String() != want {
+		t.Errorf("table:\n%swant:\n%s", table.String(), want)
+	}
+	fits(t, table.String(), 50)
+	if err := s.Tree(&tree, 40, false); err != nil {
+		t.Fatal(err)
+	}
+	want = `Planned       P1  建立一個可以解析所...
+  Planned       P1.M1  M
+    Planned       P1.M1.T1  T
+      Failed        P1.M1.T1.S1  解析...
+      Complete      P1.M1.T1.S2  a b
+`
+	if tree.String() != want {
+		t.Errorf("tree:\n%swant:\n%s", tree.String(), want)
+	}
+	fits(t, tree.String(), 40)
+}
+
+// What is finished is one line, that says how much it stands for, however
+// narrow the terminal is.
+func TestTreeFolds(t *testing.T) {
+	s := somewhere(t)
+	s.Statuses = []backlog.Status{backlog.Complete, backlog.Complete, backlog.Complete, backlog.Obsolete, backlog.Complete}
+	for width, want := range map[int]string{
+		0:  "Complete      P1  建立一個可以解析所有設定檔的模組並且測試 (2 subtasks)\n",
+		40: "Complete      P1  建立一... (2 subtasks)\n",
+	} {
+		var b bytes.Buffer
+		if err := s.Tree(&b, width, false); err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != want {
+			t.Errorf("%d columns: %q, want %q", width, b.String(), want)
+		}
+	}
+	var b bytes.Buffer
+	if err := s.Tree(&b, 0, true); err != nil || strings.Count(b.String(), "\n") != 5 {
+		t.Errorf("unfolded: %v\n%s", err, b.String())
+	}
+	s.Chosen[3] = false // half of it is out of scope
+	s.Statuses[4] = backlog.Planned
+	b.Reset()
+	if err := s.Tree(&b, 0, false); err != nil || strings.Count(b.String(), "\n") != 4 {
+		t.Errorf("open: %v\n%s", err, b.String())
+	}
+}
+
+// The document is what encoding/json would have made of it.
+func TestStatusJSON(t *testing.T) {
+	s := somewhere(t)
+	for _, titles := range [][]string{nil, {"plain"}, {`a "b" \ <&>`, "漢\u2028", "\x00\x7f\xff", ""}} {
+		s.Items = []ItemStatus{}
+		for k, title := range titles {
+			s.Items = append(s.Items, ItemStatus{fmt.Sprintf("P%d", k), "Phase", title, "Planned"})
+		}
+		var got, want bytes.Buffer
+		if err := s.JSON(&got); err != nil {
+			t.Fatal(err)
+		}
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(s); err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != want.String() {
+			t.Errorf("got\n%swant\n%s", got.String(), want.String())
+		}
+	}
+}
+
+func TestBar(t *testing.T) {
+	for _, tt := range []struct {
+		done, all int
+		unicode   bool
+		want      string
+	}{
+		{0, 0, false, "..........   0%"},
+		{1, 100_000, false, "..........   0%"},
+		{99_999, 100_000, false, "#########.  99%"}, // not full before it is
+		{7, 7, false, "########## 100%"},
+		{1, 2, true, "█████░░░░░  50%"},
+	} {
+		if got := bar(tt.done, tt.all, 10, tt.unicode); got != tt.want {
+			t.Errorf("%d of %d: %q, want %q", tt.done, tt.all, got, tt.want)
+		}
+	}
+}
+
+func TestFrame(t *testing.T) {
+	text := "1\n2\n3\n4\n"
+	for height, want := range map[int][]string{
+		0: {"1", "2", "3", "4"}, // unknown
+		5: {"1", "2", "3", "4"},
+		4: {"1", "2", "... 2 more lines"},
+		2: {"... 4 more lines"},
+	} {
+		if got := Frame(text, height); !reflect.DeepEqual(got, want) {
+			t.Errorf("%d lines: %q, want %q", height, got, want)
+		}
+	}
+}
