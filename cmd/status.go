@@ -97,7 +97,6 @@ func (a *app) status(cfg *config.Config, o statusOptions) error {
 	}
 	switch o.output {
 	case "json":
-		st.List()
 		return st.JSON(a.stdout)
 	case "yaml":
 		st.List()

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -72,60 +73,96 @@ type Status struct {
 	Unicode  bool             `json:"-" yaml:"-"` // the terminal shows more than ASCII
 }
 
-// JSON prints the document. The items, of which there may be very many, are
-// encoded one by one, not as a whole that is then indented.
+// JSON prints the document, as if List had been called. Its last two lists,
+// which may be very long, are encoded element by element, and not as a whole
+// that is then indented: that takes as long as reading the session.
 func (s *Status) JSON(w io.Writer) error {
-	items := s.Items
-	defer func() { s.Items = items }()
-	s.Items = []ItemStatus{}
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
+	short := *s
+	short.Blocked, short.Items = []BlockedBy{}, []ItemStatus{}
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
+	if err := enc.Encode(&short); err != nil {
 		return err
 	}
-	head := b.String()
-	if len(items) == 0 {
-		_, err := io.WriteString(w, head)
-		return err
+	b := bufio.NewWriterSize(w, 1<<16) // Flush tells of errors
+	_, _ = b.WriteString(strings.TrimSuffix(text.String(), "[],\n  \"items\": []\n}\n"))
+	blocked := listWriter{b: b}
+	for _, bl := range s.Blocked {
+		blocked.object("id", bl.ID, "title", bl.Title, "by", bl.By)
 	}
-	b.Reset()
-	b.Grow(len(head) + 160*len(items))
-	b.WriteString(strings.TrimSuffix(head, "]\n}\n")) // the items are last
-	for k, it := range items {
-		if k > 0 {
-			b.WriteByte(',')
+	blocked.end()
+	_, _ = b.WriteString(",\n  \"items\": ")
+	items := listWriter{b: b}
+	for i := range s.Backlog.Items {
+		if it := &s.Backlog.Items[i]; s.Chosen[i] {
+			items.object("id", it.ID, "type", it.Kind.String(), "title", it.Title, "status", s.Statuses[i].String())
 		}
-		for n, field := range [...][2]string{{"id", it.ID}, {"type", it.Type}, {"title", it.Title}, {"status", it.Status}} {
-			if n == 0 {
-				b.WriteString("\n    {\n      \"")
-			} else {
-				b.WriteString(",\n      \"")
-			}
-			b.WriteString(field[0])
-			b.WriteString(`": `)
-			b.WriteString(quoted(field[1]))
-		}
-		b.WriteString("\n    }")
 	}
-	b.WriteString("\n  ]\n}\n")
-	_, err := io.WriteString(w, b.String())
-	return err
+	items.end()
+	_, _ = b.WriteString("\n}\n")
+	return b.Flush()
+}
+
+// listWriter prints a list of objects with texts, indented as encoding/json
+// would in an object.
+type listWriter struct {
+	b   *bufio.Writer
+	any bool
+}
+
+// object prints names and values in turn. Errors are the Flush's.
+func (l *listWriter) object(pairs ...string) {
+	before := ",\n    {"
+	if !l.any {
+		l.any, before = true, "[\n    {"
+	}
+	_, _ = l.b.WriteString(before)
+	for k := 0; k < len(pairs); k += 2 {
+		before = ",\n      \""
+		if k == 0 {
+			before = "\n      \""
+		}
+		_, _ = l.b.WriteString(before)
+		_, _ = l.b.WriteString(pairs[k])
+		_, _ = l.b.WriteString("\": ")
+		if value := pairs[k+1]; plainText(value) {
+			_ = l.b.WriteByte('"')
+			_, _ = l.b.WriteString(value)
+			_ = l.b.WriteByte('"')
+		} else {
+			_, _ = l.b.WriteString(quoted(value))
+		}
+	}
+	_, _ = l.b.WriteString("\n    }")
+}
+
+func (l *listWriter) end() {
+	text := "[]"
+	if l.any {
+		text = "\n  ]"
+	}
+	_, _ = l.b.WriteString(text)
+}
+
+// plainText tells whether JSON has a string as it is.
+func plainText(s string) bool {
+	for k := range len(s) {
+		if c := s[k]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // quoted is a string as JSON has it.
 func quoted(s string) string {
-	for k := range len(s) {
-		if c := s[k]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			var b strings.Builder
-			enc := json.NewEncoder(&b)
-			enc.SetEscapeHTML(false)
-			_ = enc.Encode(s) // a string always encodes
-			return strings.TrimSuffix(b.String(), "\n")
-		}
-	}
-	return `"` + s + `"`
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string always encodes
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // Table prints a bar for each phase, the counts, and what runs, failed, is held
@@ -269,23 +306,25 @@ func bar(done, all, long int, unicode bool) string {
 // Tree prints the chosen items, indented by their level. Unless all are wanted,
 // branches that are finished are folded into one line.
 func (s *Status) Tree(w io.Writer, width int, all bool) error {
-	var b strings.Builder
+	b := bufio.NewWriterSize(w, 1<<16)
 	finished := s.finished()
 	for i := 0; i < len(s.Backlog.Items); i++ {
 		if !s.Chosen[i] {
 			continue
 		}
 		it := &s.Backlog.Items[i]
-		line := fmt.Sprintf("%s%-12s  %s  %s", strings.Repeat("  ", int(it.Kind)), s.Statuses[i], it.ID, Clean(it.Title))
+		line := "            "[:2*it.Kind] + s.Statuses[i].String() + "              "[len(s.Statuses[i].String()):] + it.ID + "  " + Clean(it.Title)
 		if n := finished[i]; n > 0 && it.Kind != backlog.Subtask && !all {
-			line = cut(line, max(0, width-len(folded(n)))) + folded(n)
+			if width > 0 {
+				line = cut(line, max(1, width-len(folded(n))))
+			}
+			line += folded(n)
 			i = int(it.End) - 1
 		}
-		b.WriteString(cut(line, width))
-		b.WriteByte('\n')
+		_, _ = b.WriteString(cut(line, width)) // Flush tells of errors
+		_ = b.WriteByte('\n')
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.Flush()
 }
 
 func folded(n int) string { return " (" + subtasks(n) + ")" }

@@ -3,7 +3,6 @@ package ui
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -86,15 +85,19 @@ func TestTreeFolds(t *testing.T) {
 // The document is what encoding/json would have made of it.
 func TestStatusJSON(t *testing.T) {
 	s := somewhere(t)
-	for _, titles := range [][]string{nil, {"plain"}, {`a "b" \ <&>`, "漢\u2028", "\x00\x7f\xff", ""}} {
-		s.Items = []ItemStatus{}
-		for k, title := range titles {
-			s.Items = append(s.Items, ItemStatus{fmt.Sprintf("P%d", k), "Phase", title, "Planned"})
+	for _, chosen := range [][]bool{make([]bool, 5), s.Chosen, {true, false, false, true, false}} {
+		s.Chosen, s.Items = chosen, []ItemStatus{}
+		s.Blocked = []BlockedBy{}
+		if chosen[0] {
+			for _, title := range []string{"", "plain", `a "b" \ <&>`, "漢\u2028", "\x00\x7f\xff", "a\tb"} {
+				s.Blocked = append(s.Blocked, BlockedBy{"P1", title, "P2"})
+			}
 		}
 		var got, want bytes.Buffer
 		if err := s.JSON(&got); err != nil {
 			t.Fatal(err)
 		}
+		s.List()
 		enc := json.NewEncoder(&want)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
