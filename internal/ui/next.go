@@ -74,7 +74,7 @@ func (n *Next) Table(w io.Writer, width int, now time.Time) error {
 		}
 	}
 	if more := n.ReadyCount - len(n.Ready); more > 0 {
-		b.WriteString(cut(fmt.Sprintf("... and %d more are ready; \"hacky next -n 0\" lists all", more), width) + "\n")
+		b.WriteString(cut(fmt.Sprintf("... and %d more; \"hacky next -n 0\" lists all", more), width) + "\n")
 	}
 	if n.Why != "" {
 		b.WriteString(n.Why + "\n") // a sentence, which may wrap
