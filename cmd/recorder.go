@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"time"
-
 	"github.com/rs/zerolog"
 
 	"github.com/hacky-run/hacky/internal/backlog"
@@ -20,10 +18,6 @@ type recorder struct {
 	log      zerolog.Logger
 	runID    string
 }
-
-// longEnough is how long an attempt lasts that may have edited tasks.json and is
-// worth waiting for a flush.
-const longEnough = 100 * time.Millisecond
 
 func (r *recorder) Status(item int32) backlog.Status {
 	r.s.Refresh()
@@ -43,9 +37,7 @@ func (r *recorder) Record(ev engine.Event, acked func(error)) {
 		return
 	}
 	if ev.Result != nil {
-		if ev.Result.Ended.Sub(ev.Result.Started) > longEnough {
-			r.s.RefreshFully()
-		}
+		r.s.RefreshFully() // a status that the attempt awarded itself is told by being saved before its end
 		r.attempt(ev)
 	}
 	if ev.Type == engine.SubtaskSkipped {

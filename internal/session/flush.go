@@ -251,13 +251,23 @@ func (s *Session) Refresh() {
 	s.look()
 }
 
-// RefreshFully is Refresh that waits for a flush that is under way: for before
-// an attempt's end is noted, so that what was saved during the attempt is known
-// as that.
+// RefreshFully is Refresh that waits for a flush that is under way if the file
+// is not as this session knows it: for before an attempt's end is noted, so that
+// what was saved during the attempt is known as that.
 func (s *Session) RefreshFully() {
+	if info, err := s.fs.Stat(s.path); err == nil && s.knows(fsutil.IdentityOf(info)) {
+		return
+	}
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
 	s.look()
+}
+
+// knows reports whether this is the file that was last read or written.
+func (s *Session) knows(identity fsutil.Identity) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doc.identity == identity
 }
 
 func (s *Session) look() {
