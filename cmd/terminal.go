@@ -70,10 +70,23 @@ func (a *app) live(kind string) bool {
 	return name != "" && name != "dumb"
 }
 
+// platform is the CI system that hacky runs in, "" for none that is known.
+func (a *app) platform() ui.Platform {
+	for name, platform := range map[string]ui.Platform{"GITHUB_ACTIONS": ui.GitHub, "GITLAB_CI": ui.GitLab} {
+		if v, _ := a.env.Lookup(name); v == "true" {
+			return platform
+		}
+	}
+	return ""
+}
+
 // startProgress begins to show a run. end is for an exit in the middle of it: it
 // leaves the terminal in order.
 func (j *job) startProgress(statuses []backlog.Status) (progress ui.Progress, end func()) {
 	terminal, ok := j.stdout.(*os.File)
+	if platform := j.platform(); platform != "" && (j.cfg.Progress == "auto" || j.cfg.Progress == "plain") {
+		return ui.NewCI(platform, j.stdout, j.loc.Dir, j.b), func() {}
+	}
 	if !ok || !j.live(j.cfg.Progress) {
 		return ui.NewProgress(j.cfg.Progress, j.stdout, j.loc.Dir, j.b), func() {}
 	}
