@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -157,6 +158,9 @@ func (a *app) made(dir string, written []string, err error) error {
 		return err
 	}
 	for _, path := range slices.Backward(written) {
+		if filepath.Base(filepath.Dir(path)) == ".hacky" || strings.HasSuffix(filepath.Dir(path), configs.SchemaDir) {
+			continue
+		}
 		if _, err := fmt.Fprintf(a.stdout, "wrote %s\n", path); err != nil {
 			return err
 		}
@@ -175,16 +179,23 @@ type initFile struct {
 	keep    bool // if it is there already
 }
 
+// schemaFiles are what editors check and complete the others by.
+func schemaFiles() []initFile {
+	return []initFile{{".hacky/.gitignore", []byte("*\n"), true}, {configs.SchemaDir + "/tasks.schema.json", configs.Schema("tasks"), true},
+		{configs.SchemaDir + "/hacky.schema.json", configs.Schema("hacky"), true}}
+}
+
 // makeExample makes the example session.
 func makeExample(fsys fsutil.FS, dir string) (written []string, err error) {
 	return makeFiles(fsys, dir, "name another directory: hacky init --example DIR",
-		[]initFile{{"hacky.yaml", configs.HackyYAML, false}, {session.TasksFile, configs.Example, false}})
+		append(schemaFiles(), initFile{"hacky.yaml", configs.Referring(configs.HackyYAML, "hacky"), false},
+			initFile{session.TasksFile, configs.Referring(configs.Example, "tasks"), false}))
 }
 
 // makeSession makes a session with a backlog.
 func makeSession(fsys fsutil.FS, dir, tasks string) (written []string, err error) {
 	return makeFiles(fsys, dir, "name another directory: hacky init --from FILE DIR",
-		[]initFile{{"hacky.yaml", configs.HackyYAML, true}, {session.TasksFile, []byte(tasks), false}})
+		append(schemaFiles(), initFile{"hacky.yaml", configs.Referring(configs.HackyYAML, "hacky"), true}, initFile{session.TasksFile, []byte(tasks), false}))
 }
 
 // makeFiles makes files in a directory and returns when they are on stable
@@ -212,6 +223,12 @@ func makeFiles(fsys fsutil.FS, dir, instead string, files []initFile) (written [
 			break
 		}
 		path := filepath.Join(dir, f.name)
+		var below []string
+		below, err = makeDirs(fsys, filepath.Dir(path))
+		made = append(made, below...)
+		if err != nil {
+			break
+		}
 		if err = writeNew(fsys, path, f.content); err == nil {
 			written = append(written, path)
 		}

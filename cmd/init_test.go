@@ -25,8 +25,13 @@ func whole(dir string) error {
 	if _, err := backlog.Parse("tasks.json", string(tasks)); err != nil {
 		return nil //nolint:nilerr // nor that
 	}
-	if conf, err := os.ReadFile(filepath.Join(dir, "hacky.yaml")); err != nil || !bytes.Equal(conf, configs.HackyYAML) {
+	if conf, err := os.ReadFile(filepath.Join(dir, "hacky.yaml")); err != nil || !bytes.Equal(conf, configs.Referring(configs.HackyYAML, "hacky")) {
 		return fmt.Errorf("tasks.json is whole, and hacky.yaml is %d bytes, %w", len(conf), err)
+	}
+	for _, name := range []string{"tasks", "hacky"} {
+		if text, err := os.ReadFile(filepath.Join(dir, configs.SchemaDir, name+".schema.json")); err != nil || !bytes.Equal(text, configs.Schema(name)) {
+			return fmt.Errorf("tasks.json is whole, and the schema %s is %d bytes, %w", name, len(text), err)
+		}
 	}
 	return nil
 }
@@ -49,7 +54,7 @@ func TestInitFaults(t *testing.T) {
 					ffs := faultfs.New(fsutil.OS(), when)
 					written, err := makeExample(ffs, dir)
 					if len(ffs.Ops()) < n {
-						if err != nil || len(written) != 2 {
+						if err != nil || len(written) != 5 {
 							t.Fatalf("%q, %v", written, err)
 						}
 						return
@@ -107,7 +112,7 @@ func TestInitPowerCut(t *testing.T) {
 	if err := crash.Clone(clones, func(int) bool { return false }); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]byte{"tasks.json": configs.Example, "hacky.yaml": configs.HackyYAML} {
+	for name, want := range map[string][]byte{"tasks.json": configs.Referring(configs.Example, "tasks"), "hacky.yaml": configs.Referring(configs.HackyYAML, "hacky")} {
 		if got, err := os.ReadFile(filepath.Join(clones, "a", "b", name)); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s has %d bytes, %v", name, len(got), err)
 		}

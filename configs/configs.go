@@ -3,7 +3,10 @@
 // that `hacky init --example` writes.
 package configs
 
-import _ "embed"
+import (
+	"embed"
+	"strings"
+)
 
 // HackyYAML is a hacky.yaml with every option commented out.
 //
@@ -14,3 +17,29 @@ var HackyYAML []byte
 //
 //go:embed example.json
 var Example []byte
+
+//go:embed schema/*.schema.json
+var schemas embed.FS
+
+// SchemaDir is where a session has copies of the schemas, for editors: no
+// network is needed, and they are those of the hacky that made it.
+const SchemaDir = ".hacky/schema"
+
+// Schema is the JSON Schema of a kind of file: tasks, hacky and others.
+func Schema(name string) []byte {
+	text, err := schemas.ReadFile("schema/" + name + ".schema.json")
+	if err != nil {
+		panic("configs: " + err.Error()) // it is embedded
+	}
+	return text
+}
+
+// Referring is a sample that refers to the schema of its kind: a tasks.json
+// with a first key, a hacky.yaml with a first line.
+func Referring(sample []byte, name string) []byte {
+	path := SchemaDir + "/" + name + ".schema.json"
+	if text := string(sample); strings.HasPrefix(text, "{\n") {
+		return []byte("{\n  \"$schema\": \"" + path + "\"," + text[1:])
+	}
+	return append([]byte("# yaml-language-server: $schema="+path+"\n"), sample...)
+}

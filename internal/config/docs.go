@@ -82,3 +82,25 @@ func OptionsTable() []byte {
 	}
 	return b.Bytes()
 }
+
+// Described is an option for those who describe the file to programs.
+type Described struct {
+	Name, Kind, Allowed, Meaning, Default string
+	Words                                 []string // what it may be, if that is a list of words
+}
+
+// Describe is the table, with the keys that say the opposite.
+func Describe() []Described {
+	var out []Described
+	for _, o := range options() {
+		d := Described{Name: o.name, Kind: o.flagType, Allowed: o.allowed, Meaning: o.meaning, Default: o.def}
+		if list, ok := strings.CutPrefix(o.allowed, "one of "); ok {
+			d.Words = strings.Split(list, ", ")
+		}
+		out = append(out, d)
+		if o.no != nil {
+			out = append(out, Described{Name: "no-" + o.name, Kind: "bool", Allowed: "true or false", Meaning: "the opposite of " + o.name, Default: "false"})
+		}
+	}
+	return out
+}

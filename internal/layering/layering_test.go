@@ -39,6 +39,9 @@ func arrows() map[string][]string {
 
 		"configs": nil, "internal/agent/prompt": nil, "internal/nearest": nil, "internal/secret": nil, "internal/git": nil, "internal/proc": nil, "internal/backlog": nil, "internal/fsutil": nil, "internal/retry": nil, "internal/layering": nil,
 
+		"internal/schema":     {"internal/backlog", "internal/checkpoint", "internal/config", "internal/ui"}, // describes what these read and write; only its generator and tests use it
+		"internal/schema/gen": {"internal/schema"},
+
 		"bench": {"bench/gen"}, "bench/gen": nil, "bench/bareloop": nil, "bench/nothing": nil,
 	}
 }
@@ -46,10 +49,11 @@ func arrows() map[string][]string {
 // owners says which package alone may import a library.
 func owners() map[string]string {
 	return map[string]string{
-		"github.com/spf13/viper":        "internal/config",
-		"github.com/spf13/cobra":        "cmd",
-		"github.com/avast/retry-go/v4":  "internal/retry",
-		"github.com/mattn/go-runewidth": "internal/ui",
+		"github.com/spf13/viper":          "internal/config",
+		"github.com/spf13/cobra":          "cmd",
+		"github.com/avast/retry-go/v4":    "internal/retry",
+		"github.com/mattn/go-runewidth":   "internal/ui",
+		"github.com/google/jsonschema-go": "internal/schema", // in no command
 	}
 }
 

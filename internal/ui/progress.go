@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -354,4 +355,11 @@ func (p *jsonProgress) print(v any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, _ = p.w.Write(append(line, '\n'))
+}
+
+// EventTypes are the types that `--progress json` encodes, for those who
+// describe its lines to programs.
+func EventTypes() []reflect.Type {
+	return []reflect.Type{reflect.TypeFor[jsonEvent](), reflect.TypeFor[jsonHold](), reflect.TypeFor[jsonSummary](),
+		reflect.TypeFor[jsonPlanned](), reflect.TypeFor[jsonDryRun]()}
 }

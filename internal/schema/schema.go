@@ -1,0 +1,180 @@
+// Package schema makes the JSON Schemas in configs/schema/ from Go types. It is
+// used by its generator and by tests; no command links it.
+//
+// Where the product encodes a Go type, that type is the source. Where it parses
+// or writes by hand (tasks.json, hacky.yaml, attempts.ndjson, events) the types
+// in this package say what is there, and the tests hold them against the parsers
+// and against what a real run writes.
+//
+//go:generate go run ./gen
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/ui"
+)
+
+// Draft is the version of JSON Schema that editors know best.
+const Draft = "http://json-schema.org/draft-07/schema#"
+
+// All are the schemas by the names of their files, without ".schema.json".
+func All() (map[string]*jsonschema.Schema, error) {
+	out := map[string]*jsonschema.Schema{}
+	for name, of := range map[string]struct {
+		title string
+		of    reflect.Type
+		open  bool // fields that hacky does not know are allowed, at any depth
+	}{
+		"tasks":       {"tasks.json: the backlog of a hacky session", reflect.TypeFor[Tasks](), true},
+		"recovery":    {"tasks.json.failed: updates that could not be written to tasks.json", reflect.TypeFor[Recovery](), true},
+		"attempt":     {"a line of artifacts/attempts.ndjson", reflect.TypeFor[Attempt](), false},
+		"checkpoints": {"artifacts/ID/checkpoints.json", reflect.TypeFor[Checkpoints](), false},
+		"status":      {"hacky status -o json", reflect.TypeFor[ui.Status](), false},
+	} {
+		s, err := infer(of.of)
+		if err != nil {
+			return nil, fmt.Errorf("schema %s: %w", name, err)
+		}
+		if of.open {
+			walk(s, loosen)
+		}
+		s.Schema, s.Title = Draft, of.title
+		out[name] = s
+	}
+	event, err := events()
+	if err != nil {
+		return nil, err
+	}
+	out["event"] = event
+	file, err := hackyYAML()
+	if err != nil {
+		return nil, err
+	}
+	out["hacky"] = file
+	return out, nil
+}
+
+// loosen makes of an object in a schema one as hacky reads it: with fields that
+// it does not know, and null for what may be left out, but for nothing else.
+func loosen(s *jsonschema.Schema) {
+	if s.Properties == nil {
+		return
+	}
+	s.AdditionalProperties = nil
+	for name, p := range s.Properties {
+		types := slices.DeleteFunc(append(p.Types, p.Type), func(t string) bool { return t == "" || t == "null" })
+		if slices.Contains(s.Required, name) {
+			if len(types) == 1 {
+				p.Type, p.Types = types[0], nil
+			}
+			continue
+		}
+		switch {
+		case p.AnyOf != nil:
+			p.AnyOf = append(p.AnyOf, &jsonschema.Schema{Type: "null"})
+		case len(types) > 0:
+			p.Type, p.Types = "", append(types, "null")
+		}
+	}
+}
+
+// Encode is a schema as it stands in its file.
+func Encode(s *jsonschema.Schema) ([]byte, error) {
+	text, err := json.MarshalIndent(s, "", "  ")
+	return append(text, '\n'), err
+}
+
+func infer(t reflect.Type) (*jsonschema.Schema, error) {
+	var statuses []any
+	for _, s := range backlog.Statuses() {
+		statuses = append(statuses, s.String())
+	}
+	return jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
+		reflect.TypeFor[Status]():         {Type: "string", Enum: statuses},
+		reflect.TypeFor[backlog.Status](): {Type: "string", Enum: statuses},
+		reflect.TypeFor[time.Time]():      {Type: "string", Format: "date-time"},
+		reflect.TypeFor[ID](): {Type: "string", Pattern: `^P[0-9]+(\.M[0-9]+(\.T[0-9]+(\.S[0-9]+)?)?)?$`,
+			Description: "P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4; it extends its parent's"},
+		reflect.TypeFor[Duration](): {Type: "string", Description: `a Go duration above 0, such as "400ms" or "30m"`,
+			Pattern: `^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*$`},
+		reflect.TypeFor[Command](): {Description: "a shell line, or a list of arguments", AnyOf: []*jsonschema.Schema{
+			{Type: "string", MinLength: jsonschema.Ptr(1)}, {Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: jsonschema.Ptr(1)}}},
+		reflect.TypeFor[Level]():       {Type: "integer", Minimum: jsonschema.Ptr(1.0), Maximum: jsonschema.Ptr(4.0)},
+		reflect.TypeFor[Points]():      {Types: []string{"number", "null"}, Minimum: jsonschema.Ptr(0.0)},
+		reflect.TypeFor[IsPhase]():     {Enum: []any{"Phase"}},
+		reflect.TypeFor[IsMilestone](): {Enum: []any{"Milestone"}},
+		reflect.TypeFor[IsTask]():      {Enum: []any{"Task"}},
+		reflect.TypeFor[IsSubtask]():   {Enum: []any{"Subtask"}},
+		reflect.TypeFor[Retries]():     {Type: "integer", Minimum: jsonschema.Ptr(0.0), Maximum: jsonschema.Ptr(10.0)},
+	}})
+}
+
+// walk calls do for a schema and all in it.
+func walk(s *jsonschema.Schema, do func(*jsonschema.Schema)) {
+	if s == nil {
+		return
+	}
+	do(s)
+	for _, p := range s.Properties {
+		walk(p, do)
+	}
+	for _, list := range [][]*jsonschema.Schema{s.AnyOf, s.OneOf, s.AllOf} {
+		for _, p := range list {
+			walk(p, do)
+		}
+	}
+	walk(s.Items, do)
+	walk(s.AdditionalProperties, do)
+}
+
+// events is the schema of a line of `run --progress json`.
+func events() (*jsonschema.Schema, error) {
+	out := &jsonschema.Schema{Schema: Draft, Title: "a line of hacky run --progress json"}
+	for _, t := range ui.EventTypes() {
+		s, err := infer(t)
+		if err != nil {
+			return nil, fmt.Errorf("schema event: %w", err)
+		}
+		s.AdditionalProperties = nil // later versions may say more
+		out.AnyOf = append(out.AnyOf, s)
+	}
+	return out, nil
+}
+
+// hackyYAML is the schema of hacky.yaml: the option table, and the sections.
+func hackyYAML() (*jsonschema.Schema, error) {
+	s, err := infer(reflect.TypeFor[Sections]())
+	if err != nil {
+		return nil, fmt.Errorf("schema hacky: %w", err)
+	}
+	s.Schema, s.Title = Draft, "hacky.yaml: the configuration of hacky"
+	for _, o := range config.Describe() {
+		p := &jsonschema.Schema{Description: o.Meaning + " (default " + o.Default + ")"}
+		switch {
+		case o.Words != nil:
+			for _, w := range o.Words {
+				p.Enum = append(p.Enum, w)
+			}
+		case o.Kind == "bool":
+			p.Type = "boolean"
+		case o.Kind == "int":
+			p.Types = []string{"integer", "string"}
+		case o.Kind == "ids":
+			p.AnyOf = []*jsonschema.Schema{{Type: "string"}, {Type: "array", Items: &jsonschema.Schema{Type: "string"}}}
+		default:
+			p.Types = []string{"string", "number"}
+		}
+		p.Description += ": " + o.Allowed
+		s.Properties[o.Name] = p
+	}
+	return s, nil
+}

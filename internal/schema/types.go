@@ -1,0 +1,202 @@
+package schema
+
+import (
+	"time"
+
+	"github.com/hacky-run/hacky/internal/checkpoint"
+)
+
+// Names for values that have a form.
+type (
+	Status   string
+	ID       string
+	Duration string
+	Command  any
+	Level    int
+	Points   float64
+	Retries  int
+
+	IsPhase     string
+	IsMilestone string
+	IsTask      string
+	IsSubtask   string
+)
+
+// Tasks is tasks.json; backlog.Parse reads it.
+type Tasks struct {
+	Backlog []Phase `json:"backlog"`
+}
+
+// Inherited is what any item may say for those below it.
+type Inherited struct {
+	Env     map[string]string `json:"env,omitempty" jsonschema:"variables of the commands below; the nearest counts"`
+	Workdir string            `json:"workdir,omitempty" jsonschema:"where commands run; relative to where hacky was started"`
+	Timeout Duration          `json:"timeout,omitempty" jsonschema:"time one attempt may take"`
+}
+
+// Phase is the first level.
+type Phase struct {
+	ID          ID          `json:"id"`
+	Type        IsPhase     `json:"type"`
+	Title       string      `json:"title"`
+	Status      Status      `json:"status"`
+	Description *string     `json:"description,omitempty"`
+	Milestones  []Milestone `json:"milestones,omitempty"`
+	Inherited
+}
+
+// Milestone is the second level.
+type Milestone struct {
+	ID          ID          `json:"id"`
+	Type        IsMilestone `json:"type"`
+	Title       string      `json:"title"`
+	Status      Status      `json:"status"`
+	Description *string     `json:"description,omitempty"`
+	Tasks       []Task      `json:"tasks,omitempty"`
+	Inherited
+}
+
+// Task is the third level.
+type Task struct {
+	ID          ID        `json:"id"`
+	Type        IsTask    `json:"type"`
+	Title       string    `json:"title"`
+	Status      Status    `json:"status"`
+	Description *string   `json:"description,omitempty"`
+	Subtasks    []Subtask `json:"subtasks,omitempty"`
+	Inherited
+}
+
+// Subtask is what runs.
+type Subtask struct {
+	ID           ID        `json:"id"`
+	Type         IsSubtask `json:"type"`
+	Title        string    `json:"title"`
+	Status       Status    `json:"status"`
+	StoryPoints  Points    `json:"story_points,omitempty"`
+	Dependencies []ID      `json:"dependencies,omitempty" jsonschema:"what has to be Complete or Obsolete before; a parent stands for all subtasks below it"`
+	ContextScope *string   `json:"context_scope,omitempty" jsonschema:"text for an agent; CONTRACT DEFINITION: and numbered sections are passed in parts"`
+	Run          Command   `json:"run,omitempty"`
+	Gates        []Gate    `json:"gates,omitempty" jsonschema:"commands that check the result, levels ascending"`
+	Retries      Retries   `json:"retries,omitempty" jsonschema:"retries after a transient failure"`
+	Inherited
+}
+
+// Gate checks a result.
+type Gate struct {
+	Level   Level    `json:"level"`
+	Name    string   `json:"name,omitempty"`
+	Run     Command  `json:"run"`
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// Sections are the keys of hacky.yaml that are no options.
+type Sections struct {
+	Stages []Stage           `json:"stages,omitempty" jsonschema:"what a subtask without a run of its own goes through"`
+	Gates  []Gate            `json:"gates,omitempty" jsonschema:"gates of subtasks that have none of their own"`
+	Agents map[string]Agent  `json:"agents,omitempty" jsonschema:"profiles of agents, by name"`
+	Env    map[string]string `json:"env,omitempty" jsonschema:"variables for every command; ${NAME} is hacky's own"`
+}
+
+// Stage is one command of an attempt: run or agent.
+type Stage struct {
+	Name    string            `json:"name"`
+	Run     Command           `json:"run,omitempty"`
+	Agent   string            `json:"agent,omitempty"`
+	Prompt  string            `json:"prompt,omitempty" jsonschema:"a text/template, or the name of a file that ends in .md"`
+	Output  string            `json:"output,omitempty" jsonschema:"a file that has to be there and not empty afterwards; a text/template"`
+	Env     map[string]string `json:"env,omitempty"`
+	Timeout Duration          `json:"timeout,omitempty"`
+}
+
+// Agent is a profile; internal/agent/profile/profiles.yaml describes the fields.
+type Agent struct {
+	Extends    string            `json:"extends,omitempty"`
+	Argv       []string          `json:"argv,omitempty"`
+	Resume     []string          `json:"resume,omitempty"`
+	Args       []string          `json:"args,omitempty"`
+	Prompt     string            `json:"prompt,omitempty" jsonschema:"stdin, argument or file"`
+	Output     string            `json:"output,omitempty" jsonschema:"claude, codex, gemini, opencode, amp or text"`
+	Success    string            `json:"success,omitempty" jsonschema:"result, exit or text"`
+	Credential string            `json:"credential,omitempty"`
+	Install    string            `json:"install,omitempty"`
+	Login      string            `json:"login,omitempty"`
+	Env        map[string]string `json:"env,omitempty"`
+	Exits      map[string]any    `json:"exits,omitempty"`
+	Patterns   map[string]any    `json:"patterns,omitempty"`
+}
+
+// Recovery is tasks.json.failed.
+type Recovery struct {
+	Version        string    `json:"version"`
+	Timestamp      time.Time `json:"timestamp,omitzero"`
+	SessionPath    string    `json:"sessionPath,omitempty"`
+	PendingUpdates *Tasks    `json:"pendingUpdates,omitempty" jsonschema:"the whole backlog as it should have been written; null in a small file"`
+	Error          *struct {
+		Message  string `json:"message"`
+		Code     string `json:"code"`
+		Attempts int    `json:"attempts"`
+	} `json:"error,omitempty"`
+	PendingCount int      `json:"pendingCount,omitempty"`
+	Changes      []Change `json:"changes,omitempty"`
+	Base         string   `json:"base,omitempty" jsonschema:"sha256 of the tasks.json that the changes were made on"`
+}
+
+// Change is an update.
+type Change struct {
+	ID   ID        `json:"id"`
+	From Status    `json:"from,omitempty"`
+	To   Status    `json:"to"`
+	At   time.Time `json:"at,omitzero"`
+	Seq  int       `json:"seq,omitempty"`
+}
+
+// Attempt is a line of artifacts/attempts.ndjson; internal/session writes it.
+type Attempt struct {
+	ID         ID               `json:"id"`
+	Attempt    int              `json:"attempt"`
+	Class      string           `json:"class"`
+	Exit       int              `json:"exit"`
+	Reason     string           `json:"reason,omitempty"`
+	Started    time.Time        `json:"started"`
+	Ended      time.Time        `json:"ended"`
+	Commands   []AttemptCommand `json:"commands"`
+	Log        string           `json:"log,omitempty"`
+	RunID      string           `json:"runId,omitempty"`
+	Skipped    int              `json:"skipped,omitempty"`
+	Credential string           `json:"credential,omitempty"`
+	Until      time.Time        `json:"until,omitzero"`
+	Git        *AttemptGit      `json:"git,omitempty"`
+}
+
+// AttemptCommand is a stage or gate of an attempt.
+type AttemptCommand struct {
+	Stage      string   `json:"stage"`
+	Gate       int      `json:"gate,omitempty"`
+	Exit       int      `json:"exit"`
+	DurationMs int      `json:"durationMs"`
+	Log        string   `json:"log,omitempty"`
+	SHA256     string   `json:"sha256,omitempty"`
+	Agent      string   `json:"agent,omitempty"`
+	Session    string   `json:"session,omitempty"`
+	TokensIn   *int     `json:"tokensIn,omitempty"`
+	TokensOut  *int     `json:"tokensOut,omitempty"`
+	CostUSD    *float64 `json:"costUsd,omitempty"`
+}
+
+// AttemptGit is what an attempt did to the repository.
+type AttemptGit struct {
+	Before     string `json:"before"`
+	After      string `json:"after"`
+	Files      *int   `json:"files,omitempty"`
+	Insertions *int   `json:"insertions,omitempty"`
+	Deletions  *int   `json:"deletions,omitempty"`
+	Untracked  *int   `json:"untracked,omitempty"`
+	Commit     string `json:"commit,omitempty"`
+}
+
+// Checkpoints is artifacts/ID/checkpoints.json.
+type Checkpoints struct {
+	Version     string                  `json:"version"`
+	Checkpoints []checkpoint.Checkpoint `json:"checkpoints"`
+}
