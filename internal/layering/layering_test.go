@@ -15,7 +15,7 @@ const module = "github.com/hacky-run/hacky"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":    {"cmd"},
-		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest", "internal/supervise"},
+		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest", "internal/supervise", "internal/graph"},
 
 		"internal/config":       {"internal/backlog", "internal/nearest"},                                       // the types of commands and gates
 		"internal/config/gen":   {"internal/config"},                                                            // writes the sample and the table
@@ -28,6 +28,7 @@ func arrows() map[string][]string {
 		"internal/doctor":   {"internal/session", "internal/fsutil", "internal/backlog", "internal/journal"},                        // looks at all of a session's state
 		"internal/journal":  {"internal/backlog", "internal/fsutil"},                                                                // statuses and ids; the disk
 
+		"internal/graph":    {"internal/backlog"}, // items, statuses, dependencies
 		"internal/schedule": {"internal/backlog"},
 		// commands; how agents are called, read and judged; what they are told; how far they got; what must not be shown; what they changed
 		"internal/agent":           {"internal/backlog", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/fsutil", "internal/supervise", "internal/proc"}, // what it starts is noted; orphans are looked up
@@ -59,7 +60,7 @@ func owners() map[string]string {
 
 // pure packages know no files, clocks or processes.
 func pure() []string {
-	return []string{"internal/backlog", "internal/schedule", "internal/agent/prompt", "internal/agent/profile"}
+	return []string{"internal/backlog", "internal/schedule", "internal/graph", "internal/agent/prompt", "internal/agent/profile"}
 }
 
 func TestLayering(t *testing.T) {

@@ -1,0 +1,222 @@
+package graph
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+)
+
+// SVG writes the graph as a drawing. It takes light or dark colours as the
+// viewer prefers, names nothing outside itself, and its class names and ids
+// begin with "hg-", so that it may be put into a page.
+func (g *Graph) SVG(w io.Writer) error {
+	d := lay(g)
+	out := bufio.NewWriterSize(w, 1<<16)
+	legend := g.legend()
+	legendTop := d.height
+	if len(g.Nodes) == 0 {
+		legendTop = margin
+	}
+	width := max(d.width, legendWidth(legend), 320)
+	height := legendTop + 30
+	fmt.Fprintf(out, `<svg xmlns="http://www.w3.org/2000/svg" class="hg" role="img" width="%s" height="%s" viewBox="0 0 %[1]s %[2]s">`+"\n",
+		px(width), px(height))
+	fmt.Fprintf(out, "<title>%s</title>\n", xmlText(g.summary()))
+	writeStyle(out)
+	out.WriteString(`<defs>` +
+		`<marker id="hg-a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path class="hg-a" d="M0 0L8 4L0 8z"/></marker>` +
+		`<marker id="hg-c" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="11" markerHeight="11" markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path class="hg-c" d="M0 0L8 4L0 8z"/></marker>` +
+		"</defs>\n" + `<rect class="hg-bg" width="100%" height="100%"/>` + "\n")
+	for k := range d.lines {
+		writeLine(out, &d.lines[k])
+	}
+	for i := range g.Nodes {
+		writeNode(out, &g.Nodes[i], d.at[i])
+	}
+	x := float64(margin)
+	for _, e := range legend {
+		fmt.Fprintf(out, `<g class="hg-%s"><rect class="hg-n%s" x="%s" y="%s" width="14" height="14" rx="3"/><text class="hg-l" x="%s" y="%s">%s</text></g>`+"\n",
+			e.class, e.extra, px(x), px(legendTop), px(x+20), px(legendTop+11), xmlText(e.text))
+		x += e.width()
+	}
+	out.WriteString("</svg>\n")
+	return out.Flush()
+}
+
+// summary says in words what is drawn.
+func (g *Graph) summary() string {
+	counts := make([]int, len(backlog.Statuses()))
+	nodes := 0
+	for i := range g.Nodes {
+		if !g.Nodes[i].Joint {
+			nodes++
+			counts[g.Nodes[i].Status]++
+		}
+	}
+	s := fmt.Sprintf("%d %ss and what waits for what", nodes, strings.ToLower(g.Level.String()))
+	for _, st := range backlog.Statuses() {
+		if counts[st] > 0 {
+			s += fmt.Sprintf(", %d %s", counts[st], st)
+		}
+	}
+	return s
+}
+
+// entry is a part of the legend.
+type entry struct{ class, extra, text string }
+
+func (e entry) width() float64 { return 42 + textWidth(e.text, 11) }
+
+func (g *Graph) legend() []entry {
+	used := map[string]bool{}
+	critical, outside := false, false
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		used[n.class()] = true
+		critical, outside = critical || n.Critical, outside || n.Outside
+	}
+	var out []entry
+	for _, l := range looks() {
+		if used[l.class] && l.class != "joint" {
+			out = append(out, entry{l.class, "", l.class})
+		}
+	}
+	if used["joint"] {
+		out = append(out, entry{"joint", "", "all below an item"})
+	}
+	if outside {
+		out = append(out, entry{"planned", " hg-o", "outside the scope"})
+	}
+	if critical {
+		out = append(out, entry{"planned", " hg-k", "critical path"})
+	}
+	return out
+}
+
+func legendWidth(l []entry) float64 {
+	w := float64(2 * margin)
+	for _, e := range l {
+		w += e.width()
+	}
+	return w
+}
+
+// writeStyle writes the colours. Plain rules and no variables: viewers of SVG
+// that are no browsers know no more.
+func writeStyle(w io.Writer) {
+	var light, dark strings.Builder
+	for _, l := range looks() {
+		fmt.Fprintf(&light, ".hg-%s .hg-n{fill:%s;stroke:%s}.hg-%[1]s text{fill:%[4]s}\n", l.class, l.fill, l.stroke, l.text)
+		fmt.Fprintf(&dark, ".hg-%s .hg-n{fill:%s;stroke:%s}.hg-%[1]s text{fill:%[4]s}\n", l.class, l.darkFill, l.darkStroke, l.darkText)
+	}
+	fmt.Fprintf(w, "<style>\n"+
+		".hg{font-family:system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif}\n"+
+		".hg-bg{fill:#fff}.hg-n{stroke-width:1.2}.hg-n.hg-k{stroke-width:3.4}.hg-n.hg-o,.hg-obsolete .hg-n{stroke-dasharray:5 3}\n"+
+		".hg text.hg-i{font-size:11px;font-weight:600}.hg text.hg-t{font-size:11px}.hg text.hg-s{font-size:10px}.hg text.hg-l{font-size:11px;fill:#1f2328}\n"+
+		".hg-e{fill:none;stroke:#8c959f;stroke-width:1.1}.hg-e.hg-f{stroke-width:.8;stroke-opacity:.45}.hg-e.hg-k{stroke:#1f2328;stroke-width:3;stroke-opacity:1}.hg-a{fill:#8c959f}.hg-c{fill:#1f2328}\n"+
+		"%s@media (prefers-color-scheme:dark){\n"+
+		".hg-bg{fill:#0d1117}.hg text.hg-l{fill:#e6edf3}.hg-e{stroke:#768390}.hg-e.hg-k{stroke:#f0f6fc}.hg-a{fill:#768390}.hg-c{fill:#f0f6fc}\n"+
+		"%s}\n</style>\n", light.String(), dark.String())
+}
+
+func writeLine(w *bufio.Writer, l *line) {
+	class, marker := "hg-e", "hg-a"
+	if l.far {
+		class += " hg-f"
+	}
+	if l.critical {
+		class, marker = class+" hg-k", "hg-c"
+	}
+	a, b := l.points[0], l.points[1]
+	w.WriteString(`<path class="` + class + `" d="M` + px(a.x) + " " + px(a.y))
+	if a.x == b.x {
+		w.WriteString("V" + px(b.y))
+	} else {
+		middle := px((a.y + b.y) / 2)
+		w.WriteString("C" + px(a.x) + " " + middle + " " + px(b.x) + " " + middle + " " + px(b.x) + " " + px(b.y))
+	}
+	if len(l.points) > 2 {
+		w.WriteString("V" + px(l.points[2].y))
+	}
+	w.WriteByte('"')
+	if l.head {
+		w.WriteString(` marker-end="url(#` + marker + `)"`)
+	}
+	if l.tail {
+		w.WriteString(` marker-start="url(#` + marker + `)"`)
+	}
+	w.WriteString("/>\n")
+}
+
+func writeNode(w *bufio.Writer, n *Node, at point) {
+	extra, radius, state := "", "6", n.State()
+	if n.Critical {
+		extra += " hg-k"
+	}
+	if n.Outside {
+		extra += " hg-o"
+	}
+	if n.Joint {
+		radius = "21"
+	}
+	title := clean(n.Title)
+	const pad = 9
+	stateWidth := textWidth(state, 10)
+	fmt.Fprintf(w, `<g class="hg-%s"><title>%s</title><rect class="hg-n%s" x="%s" y="%s" width="%d" height="%d" rx="%s"/>`,
+		n.class(), xmlText(n.ID+" "+state+": "+title), extra, px(at.x), px(at.y), nodeWidth, nodeHeight, radius)
+	fmt.Fprintf(w, `<text class="hg-i" x="%s" y="%s">%s</text>`, px(at.x+pad), px(at.y+17), xmlText(fit(n.ID, nodeWidth-3*pad-stateWidth, 11.6)))
+	fmt.Fprintf(w, `<text class="hg-s" text-anchor="end" x="%s" y="%s">%s</text>`, px(at.x+nodeWidth-pad), px(at.y+17), xmlText(state))
+	fmt.Fprintf(w, `<text class="hg-t" x="%s" y="%s">%s</text></g>`+"\n", px(at.x+pad), px(at.y+33), xmlText(fit(title, nodeWidth-2*pad, 11)))
+}
+
+// px is a coordinate with one decimal.
+func px(v float64) string { return strconv.FormatFloat(float64(int64(v*10+0.5))/10, 'f', -1, 64) }
+
+// xmlText escapes text for XML and HTML.
+func xmlText(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;").Replace(clean(s))
+}
+
+// textWidth estimates how wide text is in a common sans serif, rather too wide
+// than too narrow.
+func textWidth(s string, size float64) float64 {
+	w := 0.0
+	for _, r := range s {
+		w += runeWidth(r)
+	}
+	return w * size
+}
+
+// runeWidth is in parts of the font's size.
+func runeWidth(r rune) float64 {
+	switch {
+	case strings.ContainsRune("ijl.,:;'|!()[] frt-I", r):
+		return 0.36
+	case strings.ContainsRune("mwMW@%", r):
+		return 0.95
+	case r >= 'A' && r <= 'Z':
+		return 0.7
+	case r < 0x1100:
+		return 0.58
+	}
+	return 1.1
+}
+
+// fit cuts text that is wider than width.
+func fit(s string, width, size float64) string {
+	if textWidth(s, size) <= width {
+		return s
+	}
+	const more = "..."
+	room := width - textWidth(more, size)
+	for i, r := range s {
+		if room -= runeWidth(r) * size; room < 0 {
+			return strings.TrimRight(s[:i], " ") + more
+		}
+	}
+	return s
+}
