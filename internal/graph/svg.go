@@ -23,11 +23,11 @@ func (g *Graph) SVG(w io.Writer) error {
 	}
 	width := max(d.width, legendWidth(legend), 320)
 	height := legendTop + 30
-	fmt.Fprintf(out, `<svg xmlns="http://www.w3.org/2000/svg" class="hg" role="img" width="%s" height="%s" viewBox="0 0 %[1]s %[2]s">`+"\n",
+	_, _ = fmt.Fprintf(out, `<svg xmlns="http://www.w3.org/2000/svg" class="hg" role="img" width="%s" height="%s" viewBox="0 0 %[1]s %[2]s">`+"\n",
 		px(width), px(height))
-	fmt.Fprintf(out, "<title>%s</title>\n", xmlText(g.summary()))
+	_, _ = fmt.Fprintf(out, "<title>%s</title>\n", xmlText(g.summary()))
 	writeStyle(out)
-	out.WriteString(`<defs>` +
+	_, _ = out.WriteString(`<defs>` +
 		`<marker id="hg-a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path class="hg-a" d="M0 0L8 4L0 8z"/></marker>` +
 		`<marker id="hg-c" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="11" markerHeight="11" markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path class="hg-c" d="M0 0L8 4L0 8z"/></marker>` +
 		"</defs>\n" + `<rect class="hg-bg" width="100%" height="100%"/>` + "\n")
@@ -39,11 +39,11 @@ func (g *Graph) SVG(w io.Writer) error {
 	}
 	x := float64(margin)
 	for _, e := range legend {
-		fmt.Fprintf(out, `<g class="hg-%s"><rect class="hg-n%s" x="%s" y="%s" width="14" height="14" rx="3"/><text class="hg-l" x="%s" y="%s">%s</text></g>`+"\n",
+		_, _ = fmt.Fprintf(out, `<g class="hg-%s"><rect class="hg-n%s" x="%s" y="%s" width="14" height="14" rx="3"/><text class="hg-l" x="%s" y="%s">%s</text></g>`+"\n",
 			e.class, e.extra, px(x), px(legendTop), px(x+20), px(legendTop+11), xmlText(e.text))
 		x += e.width()
 	}
-	out.WriteString("</svg>\n")
+	_, _ = out.WriteString("</svg>\n")
 	return out.Flush()
 }
 
@@ -113,7 +113,7 @@ func writeStyle(w io.Writer) {
 		fmt.Fprintf(&light, ".hg-%s .hg-n{fill:%s;stroke:%s}.hg-%[1]s text{fill:%[4]s}\n", l.class, l.fill, l.stroke, l.text)
 		fmt.Fprintf(&dark, ".hg-%s .hg-n{fill:%s;stroke:%s}.hg-%[1]s text{fill:%[4]s}\n", l.class, l.darkFill, l.darkStroke, l.darkText)
 	}
-	fmt.Fprintf(w, "<style>\n"+
+	_, _ = fmt.Fprintf(w, "<style>\n"+
 		".hg{font-family:system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif}\n"+
 		".hg-bg{fill:#fff}.hg-n{stroke-width:1.2}.hg-n.hg-k{stroke-width:3.4}.hg-n.hg-o,.hg-obsolete .hg-n{stroke-dasharray:5 3}\n"+
 		".hg text.hg-i{font-size:11px;font-weight:600}.hg text.hg-t{font-size:11px}.hg text.hg-s{font-size:10px}.hg text.hg-l{font-size:11px;fill:#1f2328}\n"+
@@ -132,24 +132,24 @@ func writeLine(w *bufio.Writer, l *line) {
 		class, marker = class+" hg-k", "hg-c"
 	}
 	a, b := l.points[0], l.points[1]
-	w.WriteString(`<path class="` + class + `" d="M` + px(a.x) + " " + px(a.y))
+	_, _ = w.WriteString(`<path class="` + class + `" d="M` + px(a.x) + " " + px(a.y))
 	if a.x == b.x {
-		w.WriteString("V" + px(b.y))
+		_, _ = w.WriteString("V" + px(b.y))
 	} else {
 		middle := px((a.y + b.y) / 2)
-		w.WriteString("C" + px(a.x) + " " + middle + " " + px(b.x) + " " + middle + " " + px(b.x) + " " + px(b.y))
+		_, _ = w.WriteString("C" + px(a.x) + " " + middle + " " + px(b.x) + " " + middle + " " + px(b.x) + " " + px(b.y))
 	}
 	if len(l.points) > 2 {
-		w.WriteString("V" + px(l.points[2].y))
+		_, _ = w.WriteString("V" + px(l.points[2].y))
 	}
-	w.WriteByte('"')
+	_ = w.WriteByte('"')
 	if l.head {
-		w.WriteString(` marker-end="url(#` + marker + `)"`)
+		_, _ = w.WriteString(` marker-end="url(#` + marker + `)"`)
 	}
 	if l.tail {
-		w.WriteString(` marker-start="url(#` + marker + `)"`)
+		_, _ = w.WriteString(` marker-start="url(#` + marker + `)"`)
 	}
-	w.WriteString("/>\n")
+	_, _ = w.WriteString("/>\n")
 }
 
 func writeNode(w *bufio.Writer, n *Node, at point) {
@@ -166,11 +166,11 @@ func writeNode(w *bufio.Writer, n *Node, at point) {
 	title := clean(n.Title)
 	const pad = 9
 	stateWidth := textWidth(state, 10)
-	fmt.Fprintf(w, `<g class="hg-%s"><title>%s</title><rect class="hg-n%s" x="%s" y="%s" width="%d" height="%d" rx="%s"/>`,
+	_, _ = fmt.Fprintf(w, `<g class="hg-%s"><title>%s</title><rect class="hg-n%s" x="%s" y="%s" width="%d" height="%d" rx="%s"/>`,
 		n.class(), xmlText(n.ID+" "+state+": "+title), extra, px(at.x), px(at.y), nodeWidth, nodeHeight, radius)
-	fmt.Fprintf(w, `<text class="hg-i" x="%s" y="%s">%s</text>`, px(at.x+pad), px(at.y+17), xmlText(fit(n.ID, nodeWidth-3*pad-stateWidth, 11.6)))
-	fmt.Fprintf(w, `<text class="hg-s" text-anchor="end" x="%s" y="%s">%s</text>`, px(at.x+nodeWidth-pad), px(at.y+17), xmlText(state))
-	fmt.Fprintf(w, `<text class="hg-t" x="%s" y="%s">%s</text></g>`+"\n", px(at.x+pad), px(at.y+33), xmlText(fit(title, nodeWidth-2*pad, 11)))
+	_, _ = fmt.Fprintf(w, `<text class="hg-i" x="%s" y="%s">%s</text>`, px(at.x+pad), px(at.y+17), xmlText(fit(n.ID, nodeWidth-3*pad-stateWidth, 11.6)))
+	_, _ = fmt.Fprintf(w, `<text class="hg-s" text-anchor="end" x="%s" y="%s">%s</text>`, px(at.x+nodeWidth-pad), px(at.y+17), xmlText(state))
+	_, _ = fmt.Fprintf(w, `<text class="hg-t" x="%s" y="%s">%s</text></g>`+"\n", px(at.x+pad), px(at.y+33), xmlText(fit(title, nodeWidth-2*pad, 11)))
 }
 
 // px is a coordinate with one decimal.

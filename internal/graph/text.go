@@ -83,7 +83,7 @@ func looks() []look {
 // DOT writes the graph for Graphviz.
 func (g *Graph) DOT(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<16)
-	out.WriteString("digraph backlog {\n" +
+	_, _ = out.WriteString("digraph backlog {\n" +
 		"  node [shape=box, style=\"filled,rounded\", fontname=\"Helvetica\", fontsize=10];\n" +
 		"  edge [color=\"#8c959f\"];\n")
 	style := map[string]look{}
@@ -97,26 +97,26 @@ func (g *Graph) DOT(w io.Writer) error {
 			label += `\n` + dotText(t)
 		}
 		l := style[n.class()]
-		fmt.Fprintf(out, "  %s [label=\"%s\", fillcolor=\"%s\", color=\"%s\", fontcolor=\"%s\"", dotID(n.ID), label, l.fill, l.stroke, l.text)
+		_, _ = fmt.Fprintf(out, "  %s [label=\"%s\", fillcolor=\"%s\", color=\"%s\", fontcolor=\"%s\"", dotID(n.ID), label, l.fill, l.stroke, l.text)
 		switch {
 		case n.Joint:
-			out.WriteString(", shape=ellipse")
+			_, _ = out.WriteString(", shape=ellipse")
 		case n.Outside || n.Status == backlog.Obsolete:
-			out.WriteString(`, style="filled,rounded,dashed"`)
+			_, _ = out.WriteString(`, style="filled,rounded,dashed"`)
 		}
 		if n.Critical {
-			out.WriteString(", penwidth=3")
+			_, _ = out.WriteString(", penwidth=3")
 		}
-		out.WriteString("];\n")
+		_, _ = out.WriteString("];\n")
 	}
 	for _, e := range g.Edges {
-		fmt.Fprintf(out, "  %s -> %s", dotID(g.Nodes[e.From].ID), dotID(g.Nodes[e.To].ID))
+		_, _ = fmt.Fprintf(out, "  %s -> %s", dotID(g.Nodes[e.From].ID), dotID(g.Nodes[e.To].ID))
 		if e.Critical {
-			out.WriteString(" [penwidth=3, color=\"#1f2328\"]")
+			_, _ = out.WriteString(" [penwidth=3, color=\"#1f2328\"]")
 		}
-		out.WriteString(";\n")
+		_, _ = out.WriteString(";\n")
 	}
-	out.WriteString("}\n")
+	_, _ = out.WriteString("}\n")
 	return out.Flush()
 }
 
@@ -131,11 +131,11 @@ func dotText(s string) string {
 // Mermaid writes the graph as a flowchart of Mermaid.
 func (g *Graph) Mermaid(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<16)
-	out.WriteString("flowchart TD\n")
+	_, _ = out.WriteString("flowchart TD\n")
 	for _, l := range looks() {
-		fmt.Fprintf(out, "  classDef %s fill:%s,stroke:%s,color:%s\n", l.class, l.fill, l.stroke, l.text)
+		_, _ = fmt.Fprintf(out, "  classDef %s fill:%s,stroke:%s,color:%s\n", l.class, l.fill, l.stroke, l.text)
 	}
-	out.WriteString("  classDef critical stroke-width:4px\n  classDef outside stroke-dasharray:5 3\n")
+	_, _ = out.WriteString("  classDef critical stroke-width:4px\n  classDef outside stroke-dasharray:5 3\n")
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		label := mermaidText(n.ID + "  " + n.State())
@@ -146,7 +146,7 @@ func (g *Graph) Mermaid(w io.Writer) error {
 		if n.Joint {
 			left, right = `(["`, `"])`
 		}
-		fmt.Fprintf(out, "  n%d%s%s%s\n", i, left, label, right)
+		_, _ = fmt.Fprintf(out, "  n%d%s%s%s\n", i, left, label, right)
 	}
 	var critical []string
 	for k, e := range g.Edges {
@@ -155,7 +155,7 @@ func (g *Graph) Mermaid(w io.Writer) error {
 			arrow = "==>"
 			critical = append(critical, fmt.Sprint(k))
 		}
-		fmt.Fprintf(out, "  n%d %s n%d\n", e.From, arrow, e.To)
+		_, _ = fmt.Fprintf(out, "  n%d %s n%d\n", e.From, arrow, e.To)
 	}
 	classes := map[string][]string{}
 	for i := range g.Nodes {
@@ -171,11 +171,11 @@ func (g *Graph) Mermaid(w io.Writer) error {
 	}
 	for _, l := range append(looks(), look{class: "critical"}, look{class: "outside"}) {
 		if names := classes[l.class]; len(names) > 0 {
-			fmt.Fprintf(out, "  class %s %s\n", strings.Join(names, ","), l.class)
+			_, _ = fmt.Fprintf(out, "  class %s %s\n", strings.Join(names, ","), l.class)
 		}
 	}
 	if len(critical) > 0 {
-		fmt.Fprintf(out, "  linkStyle %s stroke-width:4px\n", strings.Join(critical, ","))
+		_, _ = fmt.Fprintf(out, "  linkStyle %s stroke-width:4px\n", strings.Join(critical, ","))
 	}
 	return out.Flush()
 }

@@ -82,7 +82,7 @@ func loosen(s *jsonschema.Schema) {
 		case p.AnyOf != nil:
 			p.AnyOf = append(p.AnyOf, &jsonschema.Schema{Type: "null"})
 		case len(types) > 0:
-			p.Type, p.Types = "", append(types, "null")
+			p.Type, p.Types = "", slices.Concat(types, []string{"null"})
 		}
 	}
 }

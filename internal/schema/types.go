@@ -6,21 +6,38 @@ import (
 	"github.com/hacky-run/hacky/internal/checkpoint"
 )
 
-// Names for values that have a form.
-type (
-	Status   string
-	ID       string
-	Duration string
-	Command  any
-	Level    int
-	Points   float64
-	Retries  int
+// Status is the name of a status.
+type Status string
 
-	IsPhase     string
-	IsMilestone string
-	IsTask      string
-	IsSubtask   string
-)
+// ID is an item's id.
+type ID string
+
+// Duration is one as Go writes it.
+type Duration string
+
+// Command is a shell line or an argument list.
+type Command any
+
+// Level is a gate's level.
+type Level int
+
+// Points are story points.
+type Points float64
+
+// Retries are how often a subtask may be repeated.
+type Retries int
+
+// IsPhase is the type of a phase; the next three are those of what is below.
+type IsPhase string
+
+// IsMilestone is the type of a milestone.
+type IsMilestone string
+
+// IsTask is the type of a task.
+type IsTask string
+
+// IsSubtask is the type of a subtask.
+type IsSubtask string
 
 // Tasks is tasks.json; backlog.Parse reads it.
 type Tasks struct {
