@@ -193,23 +193,56 @@ func protected() []string {
 	return []string{"prd_snapshot.md", "delta_prd.md", "delta_from.txt", "parent_session.txt"}
 }
 
+// guarded are the protected files as they were at one moment.
+type guarded struct {
+	dir   time.Time // when an entry of the session's directory changed last
+	files map[string]fs.FileInfo
+}
+
+// tick is longer than the ticks in which file systems count their times.
+const tick = 20 * time.Millisecond
+
+// lookAtGuarded looks at the protected files. As long as nothing came or went in the
+// directory it looks at those that were there only: mostly there are none, and
+// eight looks for a command of a millisecond would be a tenth of its time.
+func (r *Runner) lookAtGuarded() guarded {
+	var now guarded
+	info, err := os.Stat(r.session)
+	if err == nil {
+		now.dir = info.ModTime()
+	}
+	r.mu.Lock()
+	last := r.guarded
+	r.mu.Unlock()
+	same := err == nil && last.dir.Equal(now.dir) && time.Since(now.dir) > tick
+	if same && len(last.files) == 0 {
+		return last
+	}
+	for _, name := range protected() {
+		if same && last.files[name] == nil {
+			continue
+		}
+		if info, err := os.Lstat(filepath.Join(r.session, name)); err == nil {
+			if now.files == nil {
+				now.files = map[string]fs.FileInfo{}
+			}
+			now.files[name] = info
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.guarded = now
+	return now
+}
+
 // watch notes the protected files; the function that it returns says which a
 // command has changed since.
 func (a *attempt) watch() (tell func(what string)) {
-	look := func() map[string]fs.FileInfo {
-		out := map[string]fs.FileInfo{}
-		for _, name := range protected() {
-			if info, err := os.Lstat(filepath.Join(a.session, name)); err == nil {
-				out[name] = info
-			}
-		}
-		return out
-	}
-	before := look()
+	before := a.lookAtGuarded()
 	return func(what string) {
-		after := look()
+		after := a.lookAtGuarded()
 		for _, name := range protected() {
-			was, is := before[name], after[name]
+			was, is := before.files[name], after.files[name]
 			if (was == nil) != (is == nil) || was != nil && (was.Size() != is.Size() || !was.ModTime().Equal(is.ModTime()) || !os.SameFile(was, is)) {
 				a.note(fmt.Sprintf("%s changed %s, which is the user's; look at the difference, and put it back if it is wrong", what, name))
 			}

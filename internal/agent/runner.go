@@ -50,6 +50,7 @@ type Runner struct {
 	active   map[int]*killer        // by the group, which is the leader's number
 	lingers  map[int]supervise.Slot // groups that outlived their command, until their attempt ends
 	printing map[int32]printing     // by subtask, while it runs
+	guarded  guarded                // the user's files at the last look
 	killed   bool
 	judged   map[string]bool  // workdirs that tellOutside has looked at; of Check alone
 	commits  map[string]error // by repository: why nothing can be committed; of Check alone

@@ -47,6 +47,9 @@ type File interface {
 	Chmod(mode fs.FileMode) error
 	Chown(uid, gid int) error
 	Truncate(size int64) error
+	// Linked reports whether the file has a name still. What cannot be told is
+	// taken for yes.
+	Linked() bool
 }
 
 // ErrLocked says that another process holds the lock.

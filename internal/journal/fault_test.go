@@ -194,7 +194,7 @@ func TestFailedForGood(t *testing.T) {
 	j := mustCreate(t, ffs, path, records(1, 2), Options{})
 	var a acks
 	ffs.Fail(func(op faultfs.Op) error {
-		if op.N == 2 { // others come while this is written
+		if op.N == 1 { // others come while this is written
 			j.Append(false, a.of(4), record(4))
 			j.Append(true, a.of(5), record(5))
 		}
@@ -222,7 +222,7 @@ func TestRestartTakesWaiting(t *testing.T) {
 	var a acks
 	ffs.Fail(func(op faultfs.Op) error {
 		switch {
-		case op.Name == "SyncData" && op.N == 3: // after a look and a write
+		case op.Name == "SyncData" && op.N == 2:
 			j.Append(false, a.of(4), record(4))
 			return syscall.EIO
 		case op.Name == "SyncDir": // too late for this one

@@ -205,7 +205,7 @@ func (j *Journal) frameOf(next []entry) []byte {
 // It returns who else waited for what is in there. A file that somebody has
 // removed is replaced, too.
 func (j *Journal) commit(frame []byte) (more []func(error), err error) {
-	if j.file != nil && nameless(j.file) {
+	if j.file != nil && !j.file.Linked() { // "git clean -x" does that; what is written there is gone with us
 		j.abandon()
 	}
 	if j.end < j.large && j.file != nil {
@@ -229,17 +229,6 @@ func (j *Journal) commit(frame []byte) (more []func(error), err error) {
 		j.mu.Unlock()
 	}
 	return more, err
-}
-
-// nameless reports whether a file was removed from its directory, as "git clean
-// -x" does: what is written to it would be gone with this process.
-func nameless(f fsutil.File) bool {
-	info, err := f.Stat()
-	if err != nil {
-		return false // writing tells
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Nlink == 0
 }
 
 // abandon closes the file, which is not written to any more.
