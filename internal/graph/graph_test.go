@@ -106,6 +106,12 @@ func TestEdges(t *testing.T) {
 		t.Errorf("tasks:\n%s\nwant\n%s", got, want)
 	}
 	_, phases := sampleGraph(t, Options{Level: backlog.Phase})
+	// The path may leave a phase where something else in it still waits.
+	b, _ := sampleGraph(t, Options{Level: backlog.Subtask})
+	_, past := sampleGraph(t, Options{Level: backlog.Subtask, Critical: []int32{number(t, b, "P1.M1.T2.S1"), number(t, b, "P2.M1.T1.S1")}})
+	if got, want := names(past, true), "P1>P2M1T1S1 P1M1T2S1>P1"; got != want {
+		t.Errorf("past a joint: %s", got)
+	}
 	if got, want := names(phases, true), "P1>P2"; got != want || names(phases, false) != want {
 		t.Errorf("phases: %s", got)
 	}

@@ -100,6 +100,24 @@ func scattered(t testing.TB, seed uint64, n, most, back int) *backlog.Backlog {
 	return parse(t, subs)
 }
 
+// shuffled is n subtasks that wait for others anywhere, so that tasks wait for
+// each other in circles.
+func shuffled(t testing.TB, seed uint64, n, most int) *backlog.Backlog {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 2))
+	subs := make([]sub, n)
+	for k := range subs {
+		subs[k].id = fmt.Sprintf("P%d.M%d.T%d.S%d", k/27+1, k/9%3+1, k/3%3+1, k%3+1)
+	}
+	order := r.Perm(n)
+	for k, i := range order {
+		for _, j := range r.Perm(k)[:min(k, r.IntN(most+1))] {
+			subs[i].deps = append(subs[i].deps, subs[order[j]].id)
+		}
+	}
+	return parse(t, subs)
+}
+
 func text(t testing.TB, write func(*Graph, *bytes.Buffer) error, g *Graph) string {
 	t.Helper()
 	var out bytes.Buffer

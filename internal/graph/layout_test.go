@@ -38,6 +38,11 @@ func TestLayout(t *testing.T) {
 		add(fmt.Sprintf("scattered %d tasks", seed), b, backlog.Task)
 		add(fmt.Sprintf("scattered %d milestones", seed), b, backlog.Milestone)
 	}
+	for seed := range uint64(10) {
+		b := shuffled(t, seed, 40+int(seed)*20, 2)
+		add(fmt.Sprintf("shuffled %d", seed), b, backlog.Subtask)
+		add(fmt.Sprintf("shuffled %d tasks", seed), b, backlog.Task)
+	}
 	_, cases["circle"] = sampleGraph(t, Options{Level: backlog.Task})
 	up := 0
 	for name, g := range cases {

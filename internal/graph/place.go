@@ -10,7 +10,7 @@ import (
 const sweeps, moreSweeps, small = 8, 40, 10_000
 
 // fill gathers the layers, in the order in which spots are reached from above,
-// which is good to begin with.
+// which is good to begin with. Every spot is: lanes begin at nodes.
 func (p *part) fill() {
 	last := int32(0)
 	for i := range p.spots {
@@ -35,11 +35,6 @@ func (p *part) fill() {
 			for _, w := range slices.Backward(p.spots[v].below) {
 				stack = append(stack, w)
 			}
-		}
-	}
-	for i := range p.spots { // below far edges only
-		if !seen[i] {
-			p.layers[p.spots[i].layer] = append(p.layers[p.spots[i].layer], int32(i))
 		}
 	}
 	p.number()
