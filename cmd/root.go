@@ -123,6 +123,7 @@ recovery file, 4 another run has the session, 5 stopped by a limit,
 	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd(), a.completionCmd(), a.doctorCmd(),
 		a.agentsCmd(), a.promptCmd(), a.checkpointsCmd(), a.showCmd(), a.verifyCmd())
 	root.AddCommand(a.graphCmd())
+	root.AddCommand(a.reportCmd())
 	root.AddCommand(a.nextCmd())
 	root.AddCommand(a.whyCmd())
 	root.AddCommand(a.planCmd())

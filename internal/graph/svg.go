@@ -115,11 +115,11 @@ func writeStyle(w io.Writer) {
 	}
 	_, _ = fmt.Fprintf(w, "<style>\n"+
 		".hg{font-family:system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif}\n"+
-		".hg-bg{fill:#fff}.hg-n{stroke-width:1.2}.hg-n.hg-k{stroke-width:3.4}.hg-n.hg-o,.hg-obsolete .hg-n{stroke-dasharray:5 3}\n"+
+		".hg-bg{fill:#fff}.hg-n{stroke-width:1.2}.hg .hg-n.hg-k{stroke:#1f2328;stroke-width:3.4}.hg-n.hg-o,.hg-obsolete .hg-n{stroke-dasharray:5 3}\n"+
 		".hg text.hg-i{font-size:11px;font-weight:600}.hg text.hg-t{font-size:11px}.hg text.hg-s{font-size:10px}.hg text.hg-l{font-size:11px;fill:#1f2328}\n"+
 		".hg-e{fill:none;stroke:#8c959f;stroke-width:1.1}.hg-e.hg-f{stroke-width:.8;stroke-opacity:.45}.hg-e.hg-k{stroke:#1f2328;stroke-width:3;stroke-opacity:1}.hg-a{fill:#8c959f}.hg-c{fill:#1f2328}\n"+
 		"%s@media (prefers-color-scheme:dark){\n"+
-		".hg-bg{fill:#0d1117}.hg text.hg-l{fill:#e6edf3}.hg-e{stroke:#768390}.hg-e.hg-k{stroke:#f0f6fc}.hg-a{fill:#768390}.hg-c{fill:#f0f6fc}\n"+
+		".hg-bg{fill:#0d1117}.hg text.hg-l{fill:#e6edf3}.hg-e{stroke:#768390}.hg .hg-n.hg-k{stroke:#f0f6fc}.hg-e.hg-k{stroke:#f0f6fc}.hg-a{fill:#768390}.hg-c{fill:#f0f6fc}\n"+
 		"%s}\n</style>\n", light.String(), dark.String())
 }
 

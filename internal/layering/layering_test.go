@@ -15,7 +15,7 @@ const module = "github.com/hacky-run/hacky"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":    {"cmd"},
-		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest", "internal/supervise", "internal/graph"},
+		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest", "internal/supervise", "internal/graph", "internal/report"},
 
 		"internal/config":       {"internal/backlog", "internal/nearest"},                                       // the types of commands and gates
 		"internal/config/gen":   {"internal/config"},                                                            // writes the sample and the table
@@ -28,7 +28,8 @@ func arrows() map[string][]string {
 		"internal/doctor":   {"internal/session", "internal/fsutil", "internal/backlog", "internal/journal"},                        // looks at all of a session's state
 		"internal/journal":  {"internal/backlog", "internal/fsutil"},                                                                // statuses and ids; the disk
 
-		"internal/graph":    {"internal/backlog"}, // items, statuses, dependencies
+		"internal/graph":    {"internal/backlog"},                   // items, statuses, dependencies
+		"internal/report":   {"internal/backlog", "internal/graph"}, // statuses and titles; a drawing of them. No session: attempts are handed in
 		"internal/schedule": {"internal/backlog"},
 		// commands; how agents are called, read and judged; what they are told; how far they got; what must not be shown; what they changed
 		"internal/agent":           {"internal/backlog", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/fsutil", "internal/supervise", "internal/proc"}, // what it starts is noted; orphans are looked up

@@ -1,0 +1,420 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hacky-run/hacky/internal/backlog"
+)
+
+// Mark begins every report, so that one can be told from other files.
+const Mark = "<!doctype html>\n<!-- hacky report -->\n"
+
+//go:embed page.html
+var pageText string
+
+//go:embed page.css
+var pageStyle string
+
+// Bounds of the lists, and of the graph.
+const (
+	maxFailures = 60
+	maxSlow     = 20
+	maxRetried  = 25
+	maxShown    = 20 // runs, holds
+	maxPhases   = 60
+	maxNodes    = 160 // else the graph is merged
+	maxMerged   = 600 // else it is left out
+)
+
+// page is what the template shows.
+type page struct {
+	Style    template.CSS
+	Session  string
+	Made     stamp
+	Tiles    []tile
+	Phases   []phase
+	MoreOf   more
+	Curve    curve
+	Ticks    []tick
+	Lanes    []lane
+	Slotted  bool
+	Charted  int
+	Graph    template.HTML
+	Level    string
+	Failures []failure
+	Slow     []subtask
+	Retried  []subtask
+	Runs     []runRow
+	Holds    []holdRow
+	Now      []holdRow
+	Classes  []string
+}
+
+// more is how many are left out of lists.
+type more struct{ Phases, Failures, Slow, Retried, Runs, Holds, Lanes int }
+
+type stamp struct{ ISO, Text string }
+
+type tile struct{ Name, Value, Note, Class string }
+
+type phase struct {
+	ID, Title string
+	Done      int
+	Total     int
+	Parts     []part
+}
+
+// part is a status in a phase's bar.
+type part struct {
+	Class       string
+	Count       int
+	Left, Width float64
+}
+
+type subtask struct {
+	ID, Title, Status string
+	Took              string
+	Width             float64 // of the longest, in percent
+	Attempts          int
+	Classes, Reason   string
+	Logs              []link
+}
+
+type failure struct {
+	subtask
+	When stamp
+	Tail string
+}
+
+type link struct{ Name, URL string }
+
+type runRow struct {
+	ID                   string
+	From, To             stamp
+	Took                 string
+	Attempts, OK, Failed int
+}
+
+type holdRow struct {
+	Credential  string
+	Times       int
+	First, Last stamp
+	Until       stamp
+}
+
+// HTML writes the report.
+func (r *Report) HTML(w io.Writer) error {
+	t, err := template.New("page").Parse(pageText)
+	if err != nil {
+		return fmt.Errorf("parse the page: %w", err)
+	}
+	p, err := r.page()
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, Mark); err != nil {
+		return err
+	}
+	return t.Execute(w, p)
+}
+
+func (r *Report) page() (*page, error) {
+	p := &page{Style: template.CSS(pageStyle), Session: r.src.Clean(r.src.Session), Made: r.stamp(r.src.Now), Classes: classes()[:unknown]} //nolint:gosec // our own
+	p.Tiles = r.tiles()
+	r.phases(p)
+	if len(r.attempts) > 0 {
+		x := newAxis(r.attempts)
+		p.Lanes, p.MoreOf.Lanes = r.lanes(x)
+		p.Ticks = r.ticks(x)
+		p.Curve = r.progress(x)
+		p.Charted, p.Slotted = len(r.attempts), len(r.attempts) > maxBars
+	}
+	if err := r.graph(p); err != nil {
+		return nil, err
+	}
+	r.failures(p)
+	r.slow(p)
+	r.retried(p)
+	r.runRows(p)
+	r.holdRows(p)
+	return p, nil
+}
+
+func (r *Report) stamp(t time.Time) stamp {
+	if t.IsZero() {
+		return stamp{}
+	}
+	t = t.In(r.src.Now.Location())
+	return stamp{t.Format(time.RFC3339), t.Format(time.DateTime)}
+}
+
+func (r *Report) at(s float64) stamp { return r.stamp(r.moment(s)) }
+
+// doneOf counts the subtasks.
+func doneOf(b *backlog.Backlog, statuses []backlog.Status) (done, total int) {
+	for i := range b.Items {
+		if b.Items[i].Kind == backlog.Subtask {
+			total++
+			if statuses[i].Satisfied() {
+				done++
+			}
+		}
+	}
+	return done, total
+}
+
+func (r *Report) tiles() []tile {
+	b := r.src.Backlog
+	counts := make([]int, len(backlog.Statuses()))
+	points, pointsDone := 0.0, 0.0
+	for i := range b.Items {
+		if b.Items[i].Kind != backlog.Subtask {
+			continue
+		}
+		st := r.src.Statuses[i]
+		counts[st]++
+		n := b.Points(int32(i))
+		if points += n; st.Satisfied() {
+			pointsDone += n
+		}
+	}
+	blocked := 0
+	for i, s := range b.Stuck(r.src.Statuses) {
+		if s && b.Items[i].Kind == backlog.Subtask {
+			blocked++
+		}
+	}
+	done, total := doneOf(b, r.src.Statuses)
+	percent := "nothing to do"
+	if total > 0 {
+		percent = fmt.Sprintf("%d%%", 100*done/total)
+	}
+	tiles := []tile{{"done", fmt.Sprintf("%d of %d", done, total), percent, "complete"}}
+	add := func(name string, n int, note, class string) {
+		if n > 0 {
+			tiles = append(tiles, tile{name, fmt.Sprint(n), note, class})
+		}
+	}
+	add("failed", counts[backlog.Failed], "", "failed")
+	add("blocked", blocked, "wait for what failed", "blocked")
+	add("running", counts[backlog.Researching]+counts[backlog.Implementing]+counts[backlog.Retrying], "or were when their run died", "implementing")
+	add("planned", counts[backlog.Planned]-blocked, "", "planned")
+	if points > 0 {
+		tiles = append(tiles, tile{"story points", fmt.Sprintf("%g of %g", pointsDone, points), fmt.Sprintf("%.0f%%", 100*pointsDone/points), ""})
+	}
+	all, busy := 0, 0.0
+	for _, a := range r.attempts {
+		all++
+		busy += a.to - a.from
+	}
+	if all == 0 {
+		return tiles
+	}
+	again := 0
+	for _, d := range r.last {
+		again += d.attempts - 1
+	}
+	tiles = append(tiles, tile{"attempts", fmt.Sprint(all), fmt.Sprintf("%d of them again", again), ""})
+	ran := 0.0
+	for _, s := range newAxis(r.attempts).spans {
+		ran += s.to - s.from
+	}
+	note := ""
+	if ran > 0 {
+		note = fmt.Sprintf("%.1f at once on average", busy/ran)
+	}
+	tiles = append(tiles, tile{"time at work", took(busy), note, ""})
+	if r.tokensIn+r.tokensOut > 0 {
+		note := ""
+		if r.cost > 0 {
+			note = fmt.Sprintf("%.2f USD", r.cost)
+		}
+		tiles = append(tiles, tile{"tokens", short(r.tokensIn + r.tokensOut), note, ""})
+	}
+	if r.strange > 0 {
+		tiles = append(tiles, tile{"left out", fmt.Sprint(r.strange), "records with impossible times", ""})
+	}
+	return tiles
+}
+
+// short is a number for people.
+func short(n int64) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprint(n)
+	case n < 10_000_000:
+		return fmt.Sprintf("%dk", n/1000)
+	}
+	return fmt.Sprintf("%dM", n/1_000_000)
+}
+
+func (r *Report) phases(p *page) {
+	b := r.src.Backlog
+	for i := int32(0); int(i) < b.Len(); i = b.Items[i].End {
+		if len(p.Phases) == maxPhases {
+			p.MoreOf.Phases++
+			continue
+		}
+		ph := phase{ID: b.Items[i].ID, Title: r.title(i)}
+		counts := make([]int, len(backlog.Statuses()))
+		for s := i; s < b.Items[i].End; s++ {
+			if b.Items[s].Kind == backlog.Subtask {
+				ph.Total++
+				counts[r.src.Statuses[s]]++
+			}
+		}
+		ph.Done = counts[backlog.Complete] + counts[backlog.Obsolete]
+		left := 0.0
+		for _, st := range []backlog.Status{backlog.Complete, backlog.Obsolete, backlog.Failed, backlog.Retrying, backlog.Implementing, backlog.Researching, backlog.Planned} {
+			if n := counts[st]; n > 0 {
+				wide := 100 * float64(n) / float64(ph.Total)
+				ph.Parts = append(ph.Parts, part{strings.ToLower(st.String()), n, left, wide})
+				left += wide
+			}
+		}
+		p.Phases = append(p.Phases, ph)
+	}
+}
+
+func (r *Report) title(i int32) string {
+	return r.src.Clean(bounded(r.src.Backlog.Items[i].Title, 200))
+}
+
+// graph draws the finest graph that can be read.
+func (r *Report) graph(p *page) error {
+	for level := backlog.Subtask; ; level-- {
+		kinds := 0 // a cheap lower bound of the nodes
+		for i := range r.src.Backlog.Items {
+			if r.src.Backlog.Items[i].Kind == level {
+				kinds++
+			}
+		}
+		if kinds == 0 || level == backlog.Phase && kinds > maxMerged {
+			return nil
+		}
+		if kinds > maxNodes && level > backlog.Phase {
+			continue
+		}
+		g := r.src.Graph(level)
+		if len(g.Nodes) > maxNodes && level > backlog.Phase || len(g.Nodes) == 0 {
+			if level == backlog.Phase {
+				return nil
+			}
+			continue
+		}
+		var out bytes.Buffer
+		if err := g.SVG(&out); err != nil {
+			return err
+		}
+		p.Graph, p.Level = template.HTML(out.String()), strings.ToLower(level.String()) //nolint:gosec // package graph escapes its text
+		return nil
+	}
+}
+
+// row is a subtask in a list.
+func (r *Report) row(d *detail) subtask {
+	s := subtask{ID: r.src.Backlog.Items[d.item].ID, Title: r.title(d.item), Status: r.src.Statuses[d.item].String(), Took: took(d.took), Attempts: d.attempts, Reason: r.src.Clean(d.reason)}
+	var parts []string
+	for c, n := range d.counts {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, class(c)))
+		}
+	}
+	s.Classes = strings.Join(parts, ", ")
+	for _, l := range d.logs {
+		if url := r.src.Link(l); url != "" {
+			name := l[strings.LastIndexByte(l, '/')+1:]
+			s.Logs = append(s.Logs, link{r.src.Clean(name), url})
+		}
+	}
+	return s
+}
+
+// failures are the subtasks that are Failed now, the latest first.
+func (r *Report) failures(p *page) {
+	var failed []*detail
+	for i := range r.src.Backlog.Items {
+		if i := int32(i); r.src.Backlog.Items[i].Kind == backlog.Subtask && r.src.Statuses[i] == backlog.Failed {
+			d := r.last[i]
+			if d == nil {
+				d = &detail{item: i} // set by hand, or its evidence is gone
+			}
+			failed = append(failed, d)
+		}
+	}
+	slices.SortStableFunc(failed, func(a, b *detail) int { return cmp.Compare(b.latest, a.latest) })
+	for k, d := range failed {
+		if k == maxFailures {
+			p.MoreOf.Failures = len(failed) - k
+			break
+		}
+		f := failure{subtask: r.row(d)}
+		if d.attempts > 0 {
+			f.When = r.at(d.latest)
+		}
+		for _, l := range slices.Backward(d.logs) {
+			if f.Tail = r.src.Tail(l); f.Tail != "" {
+				break
+			}
+		}
+		p.Failures = append(p.Failures, f)
+	}
+}
+
+func (r *Report) slow(p *page) {
+	slow := r.details(func(d *detail) bool { return d.took > 0 }, func(a, b *detail) int { return cmp.Compare(b.took, a.took) })
+	p.MoreOf.Slow = max(0, len(slow)-maxSlow)
+	for _, d := range slow[:min(len(slow), maxSlow)] {
+		s := r.row(d)
+		s.Width = 100 * d.took / slow[0].took
+		p.Slow = append(p.Slow, s)
+	}
+}
+
+// retried are the subtasks that took more than one attempt, the most first.
+func (r *Report) retried(p *page) {
+	again := r.details(func(d *detail) bool { return d.attempts > 1 }, func(a, b *detail) int { return cmp.Compare(b.attempts, a.attempts) })
+	p.MoreOf.Retried = max(0, len(again)-maxRetried)
+	for _, d := range again[:min(len(again), maxRetried)] {
+		s := r.row(d)
+		s.Reason = r.src.Clean(d.failure)
+		p.Retried = append(p.Retried, s)
+	}
+}
+
+func (r *Report) runRows(p *page) {
+	ids := make([]string, 0, len(r.runs))
+	for id := range r.runs {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Or(cmp.Compare(r.runs[b].from, r.runs[a].from), cmp.Compare(a, b)) })
+	p.MoreOf.Runs = max(0, len(ids)-maxShown)
+	for _, id := range ids[:min(len(ids), maxShown)] {
+		n := r.runs[id]
+		p.Runs = append(p.Runs, runRow{r.src.Clean(bounded(id, 60)), r.at(n.from), r.at(n.to), took(n.to - n.from), n.attempts, n.ok, n.failed})
+	}
+}
+
+func (r *Report) holdRows(p *page) {
+	names := make([]string, 0, len(r.holds))
+	for name := range r.holds {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(r.holds[b].last, r.holds[a].last), cmp.Compare(a, b)) })
+	p.MoreOf.Holds = max(0, len(names)-maxShown)
+	for _, name := range names[:min(len(names), maxShown)] {
+		h := r.holds[name]
+		p.Holds = append(p.Holds, holdRow{r.src.Clean(bounded(name, 100)), h.times, r.at(h.first), r.at(h.last), r.stamp(h.until)})
+	}
+	for _, h := range r.src.Holds[:min(len(r.src.Holds), maxShown)] {
+		p.Now = append(p.Now, holdRow{Credential: r.src.Clean(bounded(h.Credential, 100)), Until: r.stamp(h.Until)})
+	}
+}
