@@ -51,7 +51,10 @@ func TestWrongCalls(t *testing.T) {
 	dir := session(t, oneTask(subtask{run: `"touch ran"`}))
 	before := snapshot(t, dir)
 	for _, c := range []struct{ call, want string }{
-		{"rnu", `hacky: unknown command "rnu" for "hacky"`},
+		{"rnu", `hacky: unknown command "rnu"; did you mean "run"?`},
+		{"frobnicate", `hacky: unknown command "frobnicate"; "hacky help" lists all`},
+		{"run --paralellism 3", `hacky: unknown flag: --paralellism; did you mean "--parallelism"? or see "hacky run --help"`},
+		{"run --scope P1.M9", `hacky: --scope: P1.M9 is not in the backlog; did you mean "P1.M1"?`},
 		{"run --nonsense", `hacky: unknown flag: --nonsense; see "hacky run --help"`},
 		{"run --parallelism", `hacky: flag needs an argument: --parallelism; see "hacky run --help"`},
 		{"run -x", `hacky: unknown shorthand flag: 'x' in -x; see "hacky run --help"`},

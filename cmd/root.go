@@ -19,6 +19,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/journal"
+	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/supervise"
 )
@@ -102,20 +103,20 @@ gates. Its state is in tasks.json; what cannot be written there is recovered.
 
 Exit codes: 0 all done, 1 some failed or are blocked, or a recover conflict,
 2 mistake in the call, the configuration or the backlog, 3 updates wait in a
-recovery file, 4 another run has the session, 5 stopped by a limit,
-130/143 interrupted. The help of each command says which it uses.`,
+recovery file, 4 another run has the session, 5 stopped by a limit, 75 all that
+is left waits for a quota, 130/143 interrupted. The help of each command says which it uses.`,
 		Example: `  hacky init --example     # a small session to try
   hacky run                # run what is ready until nothing is left
   hacky status             # where it stands`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs, // an unknown command, with the nearest known ones
+		Args:          unknownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see \"%s --help\"", plainFlagError(err), c.CommandPath())
+		return fmt.Errorf("%w; %ssee \"%s --help\"", plainFlagError(err), nearFlag(c, err), c.CommandPath())
 	})
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
@@ -135,6 +136,39 @@ recovery file, 4 another run has the session, 5 stopped by a limit,
 	root.SetHelpCommand(a.helpCmd())
 	a.complete(root)
 	return root
+}
+
+// unknownCommand refuses what is no command, and names the nearest one.
+func unknownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	then := nearest.Near(args[0], names)
+	if then == "" {
+		then = "\"hacky help\" lists all"
+	}
+	return fmt.Errorf("unknown command %q; %s", args[0], then)
+}
+
+// nearFlag names the flag that is nearest to an unknown one, and ends what is
+// said before.
+func nearFlag(c *cobra.Command, err error) string {
+	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return ""
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	if near := nearest.Near("--"+name, names); near != "" {
+		return strings.TrimSuffix(near, "?") + "? or "
+	}
+	return ""
 }
 
 // plainFlagError says what a flag of a command's own allows, as Load does for

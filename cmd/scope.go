@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/nearest"
 )
 
 // resolveScope finds the items of a scope; nil is everything. origin is where
@@ -26,6 +27,15 @@ func resolveScope(b *backlog.Backlog, ids []string, origin string) ([]int32, err
 		scope = append(scope, i)
 	}
 	if len(unknown) > 0 {
+		if len(unknown) == 1 {
+			ids := make([]string, b.Len())
+			for k := range b.Items {
+				ids[k] = b.Items[k].ID
+			}
+			if near := nearest.Near(unknown[0], ids); near != "" {
+				return nil, fmt.Errorf("%s: %s is not in the backlog; %s", origin, unknown[0], near)
+			}
+		}
 		verb := "is"
 		if len(unknown) > 1 {
 			verb = "are"

@@ -25,6 +25,17 @@ func Suggest(word string, known []string) string {
 	return fmt.Sprintf("the nearest known key is %q", best)
 }
 
+// Near is Suggest where something is near, else "".
+func Near(word string, known []string) string {
+	if len(known) == 0 {
+		return ""
+	}
+	if text := Suggest(word, known); strings.HasPrefix(text, "did you mean") {
+		return text
+	}
+	return ""
+}
+
 // editDistance is the Levenshtein distance of two byte strings.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1) // distances of a[:i] to every prefix of b
