@@ -39,12 +39,16 @@ unprivileged:
 		done; \
 	fi
 
-# strace injects faults into the built binary's system calls. Without root, or
-# where there is no apt, the tests that need it say so and are skipped.
+# strace injects faults into the built binary's system calls, chromium shows the
+# report. Without root, or where there is no apt, the tests that need them say so
+# and are skipped.
 deps:
-	@if ! command -v strace >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
-		(apt-get install -y -qq strace || (apt-get update -qq && apt-get install -y -qq strace)) >/dev/null || \
-		echo "strace cannot be installed; the fault injection tests will be skipped" >&2; \
+	@if command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+		for tool in strace chromium; do \
+			command -v $$tool >/dev/null 2>&1 || \
+			(apt-get install -y -qq --no-install-recommends $$tool || (apt-get update -qq && apt-get install -y -qq --no-install-recommends $$tool)) >/dev/null 2>&1 || \
+			echo "$$tool cannot be installed; the tests that need it will be skipped" >&2; \
+		done; \
 	fi
 
 check: fmt vet lint cross race ## format, vet, golangci-lint, layering, both platforms, tests with -race
