@@ -139,19 +139,9 @@ func (l *attemptLog) encode(r AttemptRecord) {
 // Evidence are the lines of artifacts/attempts.ndjson about one subtask, oldest
 // first, as they stand there; the last most of them.
 func Evidence(l Location, id string, most int) ([]json.RawMessage, error) {
-	f, err := os.OpenFile(attemptsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read attempts: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // only read from
 	var out []json.RawMessage
 	mark := []byte(strconv.Quote(id))
-	lines := bufio.NewReaderSize(f, 1<<16)
-	for {
-		line, err := readLine(lines)
+	err := AttemptLines(l, func(line []byte) {
 		var r struct {
 			ID string `json:"id"`
 		}
@@ -161,13 +151,8 @@ func Evidence(l Location, id string, most int) ([]json.RawMessage, error) {
 				out = out[1:]
 			}
 		}
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return out, fmt.Errorf("read attempts: %w", err)
-		}
-	}
+	})
+	return out, err
 }
 
 func attemptsPath(dir string) string { return filepath.Join(dir, "artifacts", "attempts.ndjson") }
@@ -335,28 +320,13 @@ func readLine(r *bufio.Reader) (line []byte, err error) {
 // BadAttempts counts the lines of artifacts/attempts.ndjson that are no
 // records.
 func BadAttempts(l Location) (bad int, err error) {
-	f, err := os.OpenFile(attemptsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read attempts: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // only read from
-	lines := bufio.NewReaderSize(f, 1<<16)
-	for {
-		line, err := readLine(lines)
+	err = AttemptLines(l, func(line []byte) {
 		var r struct {
 			ID string `json:"id"`
 		}
-		if blank := len(bytes.TrimSpace(line)) == 0; !blank && (json.Unmarshal(line, &r) != nil || r.ID == "") {
+		if len(bytes.TrimSpace(line)) > 0 && (json.Unmarshal(line, &r) != nil || r.ID == "") {
 			bad++
 		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return bad, err
-		}
-	}
+	})
+	return bad, err
 }

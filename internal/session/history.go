@@ -1,14 +1,7 @@
 package session
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"syscall"
 	"time"
 )
 
@@ -40,31 +33,12 @@ type Attempted struct {
 // over: the file is evidence that people may have edited, and a run may just
 // be writing the last one.
 func EachAttempt(l Location, mark func(line []byte) bool, f func(*Attempted)) error {
-	file, err := os.OpenFile(attemptsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read attempts: %w", err)
-	}
-	defer file.Close() //nolint:errcheck // only read from
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(fmt.Errorf("read attempts: %s is not a regular file", file.Name()), err)
-	}
-	lines := bufio.NewReaderSize(file, 1<<16)
-	for {
-		line, err := readLine(lines)
+	return AttemptLines(l, func(line []byte) {
 		var r Attempted
 		if (mark == nil || mark(line)) && json.Unmarshal(line, &r) == nil && r.ID != "" {
 			f(&r)
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read attempts: %w", err)
-		}
-	}
+	})
 }
 
 // Run is a run of a session, as its attempts tell of it.
