@@ -98,7 +98,7 @@ func (a *app) agents(cfg *config.Config, output string) error {
 			Agents []entry `json:"agents" yaml:"agents"`
 		}{list})
 	}
-	return ui.Table(a.stdout, a.width(), 5, rows)
+	return ui.Table(a.stdout, a.screen(), 5, rows)
 }
 
 func (a *app) promptCmd() *cobra.Command {
@@ -270,7 +270,7 @@ func (a *app) checkpoints(cfg *config.Config, id, output string) error {
 		}
 		rows = append(rows, []string{c.CreatedAt.Local().Format(time.DateTime), c.Label, c.State.Stage, fmt.Sprint(c.State.FixAttempt), strings.Join(passed, ", "), failure})
 	}
-	return ui.Table(a.stdout, a.width(), 5, rows)
+	return ui.Table(a.stdout, a.screen(), 5, rows)
 }
 
 func (a *app) verifyCmd() *cobra.Command {
@@ -389,7 +389,7 @@ func (a *app) verify(ctx context.Context, cfg *config.Config, log zerolog.Logger
 			Session string   `json:"session" yaml:"session"`
 			Results []result `json:"results" yaml:"results"`
 		}{loc.Dir, results})
-	} else if err = ui.Table(a.stdout, a.width(), 2, rows); err == nil {
+	} else if err = ui.Table(a.stdout, a.screen(), 2, rows); err == nil {
 		_, err = fmt.Fprintf(a.stdout, "\n%s verified, %d no longer hold\n", count(len(results), "subtask"), broken)
 	}
 	if err == nil && broken > 0 {

@@ -131,7 +131,7 @@ func (a *app) printChecks(checks []doctor.Check, target doctor.Target) error {
 		rows = append(rows, []string{c.Name, string(c.Status), ui.Clean(c.Detail)})
 	}
 	// What to do stands at the end of a sentence, so nothing is cut off.
-	if err := ui.Table(a.stdout, 0, 2, rows); err != nil {
+	if err := ui.Table(a.stdout, ui.Screen{Style: a.screen().Style}, 2, rows); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(a.stdout, "\n%s: %d ok, %s, %d failed\n", ui.Clean(what), n[doctor.OK], count(n[doctor.Warning], "warning"), n[doctor.Failed])
@@ -195,7 +195,7 @@ func (a *app) printTally(t doctor.Tally) error {
 			}
 			rows = append(rows, []string{strconv.FormatUint(l.Seed, 10), strconv.Itoa(l.Round), l.ID, ui.Clean(l.Expected), ui.Clean(l.Found)})
 		}
-		if err := ui.Table(a.stdout, 0, 4, rows); err != nil {
+		if err := ui.Table(a.stdout, ui.Screen{Style: a.screen().Style}, 4, rows); err != nil {
 			return err
 		}
 		if more := len(t.Losses) - mostLosses; more > 0 {

@@ -102,7 +102,7 @@ func (a *app) history(loc session.Location, limit int, output string) error {
 		rows = append(rows, []string{r.Started.Local().Format(time.DateTime), ui.Duration(r.Ended.Sub(r.Started)),
 			strconv.Itoa(r.Completed), strconv.Itoa(r.Failed), strconv.Itoa(r.Retried), ui.Clean(r.RunID), r.remark()})
 	}
-	return ui.Table(a.stdout, a.width(), len(rows[0])-1, rows)
+	return ui.Table(a.stdout, a.screen(), len(rows[0])-1, rows)
 }
 
 // remark is what else there is to say of a run.

@@ -85,5 +85,5 @@ func (a *app) next(cfg *config.Config, output string, most int) error {
 	if output != "table" {
 		return document(a.stdout, output, n)
 	}
-	return n.Table(a.stdout, a.width(), l.now)
+	return n.Table(a.stdout, a.screen(), l.now)
 }

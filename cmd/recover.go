@@ -255,7 +255,7 @@ func (a *app) recovered(form string, loc session.Location, decisions []session.D
 		}
 		rows = append(rows, []string{d.ID, d.Disk, d.To.String(), result})
 	}
-	if err := ui.Table(a.stdout, a.width(), 3, rows); err != nil {
+	if err := ui.Table(a.stdout, a.screen(), 3, rows); err != nil {
 		return err
 	}
 	verb := "applied"

@@ -22,6 +22,7 @@ import (
 	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/supervise"
+	"github.com/hacky-run/hacky/internal/ui"
 )
 
 // app is what commands have in common: where they print, and their environment.
@@ -31,6 +32,7 @@ type app struct {
 	messages       *redirect // standard error, or above a live view on the same terminal
 	env            config.Env
 	options        []config.Effective // as load found them
+	color          string             // --color
 }
 
 // Main runs hacky with these arguments and returns the exit code.
@@ -203,7 +205,7 @@ func (a *app) load(c *cobra.Command) (*config.Config, zerolog.Logger, error) {
 	if err != nil {
 		return nil, zerolog.Nop(), err
 	}
-	a.options = effective
+	a.options, a.color = effective, cfg.Color
 	return cfg, a.logger(cfg), nil
 }
 
@@ -251,6 +253,11 @@ func (a *app) width() int {
 		return 0
 	}
 	return n
+}
+
+// screen is standard output, for text for people.
+func (a *app) screen() ui.Screen {
+	return ui.Screen{Width: a.width(), Style: a.style(a.color, a.stdout)}
 }
 
 // version is the module's version as it was built.

@@ -90,7 +90,7 @@ func (a *app) sessions(cfg *config.Config, output string) error {
 		}
 		rows = append(rows, []string{mark, ui.Clean(s.Dir), done, failed, active, s.remark()})
 	}
-	return ui.Table(a.stdout, a.width(), len(rows[0])-1, rows)
+	return ui.Table(a.stdout, a.screen(), len(rows[0])-1, rows)
 }
 
 func (a *app) describeSession(loc session.Location) listedSession {

@@ -43,7 +43,7 @@ Exit codes: 0, or 2 if a value or the file is wrong.`,
 				}
 				rows = append(rows, []string{e.Name, ui.Clean(fmt.Sprint(e.Value)), source, fmt.Sprint(e.Default)})
 			}
-			return ui.Table(a.stdout, a.width(), 1, rows)
+			return ui.Table(a.stdout, a.screen(), 1, rows)
 		},
 	}
 	config.Register(c.Flags())

@@ -102,7 +102,7 @@ func (a *app) status(cfg *config.Config, o statusOptions) error {
 		st.List()
 		return document(a.stdout, "yaml", st)
 	}
-	text, err := a.statusText(st, l, o, a.width())
+	text, err := a.statusText(st, l, o, a.screen())
 	if err != nil {
 		return err
 	}
@@ -111,13 +111,13 @@ func (a *app) status(cfg *config.Config, o statusOptions) error {
 }
 
 // statusText is the table or the tree.
-func (a *app) statusText(st *ui.Status, l *look, o statusOptions, width int) ([]byte, error) {
+func (a *app) statusText(st *ui.Status, l *look, o statusOptions, on ui.Screen) ([]byte, error) {
 	var b bytes.Buffer
 	var err error
 	if o.output == "tree" {
-		err = st.Tree(&b, width, o.all || st.Filtered)
+		err = st.Tree(&b, on, o.all || st.Filtered)
 	} else {
-		err = st.Table(&b, width, l.now)
+		err = st.Table(&b, on, l.now)
 	}
 	if waiting := a.waitingIn(l.loc); waiting != "" && o.output == "table" {
 		fmt.Fprintf(&b, "\nupdates wait in %s; type: hacky recover%s\n", waiting, sessionArg(l.loc.Path()))

@@ -68,7 +68,7 @@ func (a *app) watch(ctx context.Context, cfg *config.Config, o statusOptions) er
 		if err != nil {
 			width, height = 80, 24
 		}
-		text, err := a.statusText(st, l, o, width)
+		text, err := a.statusText(st, l, o, ui.Screen{Width: width, Style: a.screen().Style})
 		if err != nil {
 			return err
 		}

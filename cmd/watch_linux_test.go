@@ -90,12 +90,12 @@ func TestWatch(t *testing.T) {
 	write(t, filepath.Join(dir, "tasks.json"), whole[:100]) // somebody is saving
 	r.says("as it was before; now: ")
 	write(t, filepath.Join(dir, "tasks.json"), strings.ReplaceAll(whole, `"Planned"`, `"Obsolete"`))
-	eventually(t, "what was edited is shown", func() bool { return strings.Contains(r.stderr.String(), "1 Complete, 1 Obsolete") })
+	eventually(t, "what was edited is shown", func() bool { return strings.Contains(uncoloured(r.stderr.String()), "1 Complete, 1 Obsolete") })
 	if _, err := master.WriteString("\x03"); err != nil {
 		t.Fatal(err)
 	}
 	r.ends(0)
-	text := strings.ReplaceAll(r.stderr.String(), "^C", "") // what the terminal echoes
+	text := strings.ReplaceAll(uncoloured(r.stderr.String()), "^C", "") // what the terminal echoes
 	lines := screen(t, text)
 	shown := strings.Join(lines, "\n")
 	if strings.Count(shown, "PROGRESS") != 1 || strings.Count(shown, "2 subtasks: 1 Complete, 1 Obsolete") != 1 || lines[len(lines)-1] != "" {
@@ -116,4 +116,9 @@ func TestWatchDumb(t *testing.T) {
 		r.ends(2)
 		r.says("--watch needs a terminal that can move the cursor")
 	}
+}
+
+// uncoloured leaves out what only colours text.
+func uncoloured(text string) string {
+	return regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(text, "")
 }

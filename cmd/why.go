@@ -113,7 +113,7 @@ func (a *app) why(cfg *config.Config, id, output string, most int) error {
 	if output != "table" {
 		return document(a.stdout, output, y)
 	}
-	return y.Text(a.stdout, a.width(), l.now)
+	return y.Text(a.stdout, a.screen(), l.now)
 }
 
 // countedRoots bounds of how many roots it is counted what waits for them: each

@@ -57,8 +57,8 @@ func (n *Next) Explain(failed string) {
 	}
 }
 
-// Table prints it for people. width is the terminal's; 0 is no limit.
-func (n *Next) Table(w io.Writer, width int, now time.Time) error {
+// Table prints it for people.
+func (n *Next) Table(w io.Writer, on Screen, now time.Time) error {
 	var b strings.Builder
 	rows := [][]string{{"ID", "TITLE", "STATUS"}}
 	for _, s := range n.Ready {
@@ -69,12 +69,12 @@ func (n *Next) Table(w io.Writer, width int, now time.Time) error {
 		rows = append(rows, []string{s.ID, Clean(s.Title), status})
 	}
 	if len(n.Ready) > 0 {
-		if err := table(&b, width, 1, rows); err != nil {
+		if err := Table(&b, on, 1, rows); err != nil {
 			return err
 		}
 	}
 	if more := n.ReadyCount - len(n.Ready); more > 0 {
-		b.WriteString(cut(fmt.Sprintf("... and %d more; \"hacky next -n 0\" lists all", more), width) + "\n")
+		b.WriteString(cut(fmt.Sprintf("... and %d more; \"hacky next -n 0\" lists all", more), on.Width) + "\n")
 	}
 	if n.Why != "" {
 		b.WriteString(n.Why + "\n") // a sentence, which may wrap
@@ -82,7 +82,7 @@ func (n *Next) Table(w io.Writer, width int, now time.Time) error {
 	if len(n.Running)+n.HeldCount > 0 {
 		b.WriteByte('\n')
 	}
-	if err := standings(&b, width, now, n.Running, len(n.Running), n.Held, n.HeldCount); err != nil {
+	if err := standings(&b, on, now, n.Running, len(n.Running), n.Held, n.HeldCount); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, b.String())
@@ -90,7 +90,7 @@ func (n *Next) Table(w io.Writer, width int, now time.Time) error {
 }
 
 // standings lists running and held subtasks, a line each.
-func standings(w io.Writer, width int, now time.Time, running []*Listed, runs int, held []*Listed, holds int) error {
+func standings(w io.Writer, on Screen, now time.Time, running []*Listed, runs int, held []*Listed, holds int) error {
 	var rows [][]string
 	for k, s := range running {
 		if k < shown {
@@ -103,7 +103,7 @@ func standings(w io.Writer, width int, now time.Time, running []*Listed, runs in
 		}
 		return fmt.Sprintf("... and %d more %s\n", all-rows, what)
 	}
-	if err := table(w, width, 2, rows); err != nil {
+	if err := Table(w, on, 2, rows); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(w, more(len(rows), runs, "run")); err != nil {
@@ -115,7 +115,7 @@ func standings(w io.Writer, width int, now time.Time, running []*Listed, runs in
 			rows = append(rows, []string{"held", s.ID, Clean(s.Title), strings.TrimPrefix(s.stands(now), "held: ")})
 		}
 	}
-	if err := table(w, width, 2, rows); err != nil {
+	if err := Table(w, on, 2, rows); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, more(len(rows), holds, "are held"))

@@ -166,32 +166,31 @@ func quoted(s string) string {
 }
 
 // Table prints a bar for each phase, the counts, and what runs, failed, is held
-// or blocked; filtered, the subtasks that were asked for. width is the
-// terminal's; 0 is no limit.
-func (s *Status) Table(w io.Writer, width int, now time.Time) error {
+// or blocked; filtered, the subtasks that were asked for.
+func (s *Status) Table(w io.Writer, on Screen, now time.Time) error {
 	var b strings.Builder
 	if s.Filtered {
-		if err := s.matches(&b, width, now); err != nil {
+		if err := s.matches(&b, on, now); err != nil {
 			return err
 		}
 		_, err := io.WriteString(w, b.String())
 		return err
 	}
 	long := 20
-	if width > 0 && width < 70 {
+	if on.Width > 0 && on.Width < 70 {
 		long = 10
 	}
 	rows := [][]string{{"ID", "TITLE", "STATUS", "DONE", "PROGRESS"}}
 	for _, p := range s.Phases {
 		rows = append(rows, []string{p.ID, Clean(p.Title), p.Status, fmt.Sprintf("%d/%d", p.Done, p.Subtasks), bar(p.Done, p.Subtasks, long, s.Unicode)})
 	}
-	if err := table(&b, width, 1, rows); err != nil {
+	if err := Table(&b, on, 1, rows); err != nil {
 		return err
 	}
 	var counts []string
 	for _, st := range backlog.Statuses() {
 		if n := s.Counts[st.String()]; n > 0 {
-			counts = append(counts, fmt.Sprintf("%d %s", n, st))
+			counts = append(counts, on.Style.Line(st.String(), fmt.Sprintf("%d %s", n, st)))
 		}
 	}
 	b.WriteString("\n" + subtasks(s.Subtasks))
@@ -209,7 +208,7 @@ func (s *Status) Table(w io.Writer, width int, now time.Time) error {
 		}
 		fmt.Fprintf(&b, "held: the quota of %s is used up until %s%s\n", Clean(h.Credential), Until(h.Until, now), waits)
 	}
-	if err := s.lists(&b, width, now); err != nil {
+	if err := s.lists(&b, on, now); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, b.String())
@@ -217,7 +216,7 @@ func (s *Status) Table(w io.Writer, width int, now time.Time) error {
 }
 
 // lists tells what runs, was interrupted, failed and is blocked, a line each.
-func (s *Status) lists(b *strings.Builder, width int, now time.Time) error {
+func (s *Status) lists(b *strings.Builder, on Screen, now time.Time) error {
 	var rows [][]string
 	var more []string
 	add := func(word string, list []*Listed, filter string) {
@@ -242,17 +241,17 @@ func (s *Status) lists(b *strings.Builder, width int, now time.Time) error {
 	if len(rows) > 0 {
 		b.WriteByte('\n')
 	}
-	if err := table(b, width, 2, rows); err != nil {
+	if err := Table(b, on, 2, rows); err != nil {
 		return err
 	}
 	for _, line := range more {
-		b.WriteString(cut(line, width) + "\n")
+		b.WriteString(cut(line, on.Width) + "\n")
 	}
 	return nil
 }
 
 // matches lists the subtasks that were asked for.
-func (s *Status) matches(b *strings.Builder, width int, now time.Time) error {
+func (s *Status) matches(b *strings.Builder, on Screen, now time.Time) error {
 	if len(s.Matches) == 0 {
 		b.WriteString("no subtask is like that\n")
 		return nil
@@ -261,7 +260,7 @@ func (s *Status) matches(b *strings.Builder, width int, now time.Time) error {
 	for _, l := range s.Matches {
 		rows = append(rows, []string{l.Status, l.ID, Clean(l.Title), l.detail(now)})
 	}
-	if err := table(b, width, 2, rows); err != nil {
+	if err := Table(b, on, 2, rows); err != nil {
 		return err
 	}
 	b.WriteString("\n" + subtasks(len(s.Matches)) + "\n")
@@ -305,7 +304,7 @@ func bar(done, all, long int, unicode bool) string {
 
 // Tree prints the chosen items, indented by their level. Unless all are wanted,
 // branches that are finished are folded into one line.
-func (s *Status) Tree(w io.Writer, width int, all bool) error {
+func (s *Status) Tree(w io.Writer, on Screen, all bool) error {
 	b := bufio.NewWriterSize(w, 1<<16)
 	finished := s.finished()
 	for i := 0; i < len(s.Backlog.Items); i++ {
@@ -313,15 +312,20 @@ func (s *Status) Tree(w io.Writer, width int, all bool) error {
 			continue
 		}
 		it := &s.Backlog.Items[i]
-		line := "            "[:2*it.Kind] + s.Statuses[i].String() + "              "[len(s.Statuses[i].String()):] + it.ID + "  " + Clean(it.Title)
+		status := s.Statuses[i].String()
+		line := "            "[:2*it.Kind] + status + "              "[len(status):] + it.ID + "  " + Clean(it.Title)
 		if n := finished[i]; n > 0 && it.Kind != backlog.Subtask && !all {
-			if width > 0 {
-				line = cut(line, max(1, width-len(folded(n))))
+			if on.Width > 0 {
+				line = cut(line, max(1, on.Width-len(folded(n))))
 			}
 			line += folded(n)
 			i = int(it.End) - 1
 		}
-		_, _ = b.WriteString(cut(line, width)) // Flush tells of errors
+		line = cut(line, on.Width)
+		if on.Style.On {
+			line = strings.Replace(line, status, on.Style.Word(status), 1) // the first in the line; none if it was cut
+		}
+		_, _ = b.WriteString(line) // Flush tells of errors
 		_ = b.WriteByte('\n')
 	}
 	return b.Flush()

@@ -24,7 +24,7 @@ func somewhere(t *testing.T) *Status {
 func TestStatusFits(t *testing.T) {
 	s := somewhere(t)
 	var table, tree bytes.Buffer
-	if err := s.Table(&table, 50, time.Now()); err != nil {
+	if err := s.Table(&table, Screen{Width: 50}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	want := `ID  TITLE           STATUS   DONE  PROGRESS
@@ -38,7 +38,7 @@ failed  P1.M1.T1.S1  解析所有設定檔的模...  exit 1
 		t.Errorf("table:\n%swant:\n%s", table.String(), want)
 	}
 	fits(t, table.String(), 50)
-	if err := s.Tree(&tree, 40, false); err != nil {
+	if err := s.Tree(&tree, Screen{Width: 40}, false); err != nil {
 		t.Fatal(err)
 	}
 	want = `Planned       P1  建立一個可以解析所...
@@ -63,7 +63,7 @@ func TestTreeFolds(t *testing.T) {
 		40: "Complete      P1  建立一... (2 subtasks)\n",
 	} {
 		var b bytes.Buffer
-		if err := s.Tree(&b, width, false); err != nil {
+		if err := s.Tree(&b, Screen{Width: width}, false); err != nil {
 			t.Fatal(err)
 		}
 		if b.String() != want {
@@ -71,13 +71,13 @@ func TestTreeFolds(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := s.Tree(&b, 0, true); err != nil || strings.Count(b.String(), "\n") != 5 {
+	if err := s.Tree(&b, Screen{}, true); err != nil || strings.Count(b.String(), "\n") != 5 {
 		t.Errorf("unfolded: %v\n%s", err, b.String())
 	}
 	s.Chosen[3] = false // half of it is out of scope
 	s.Statuses[4] = backlog.Planned
 	b.Reset()
-	if err := s.Tree(&b, 0, false); err != nil || strings.Count(b.String(), "\n") != 4 {
+	if err := s.Tree(&b, Screen{}, false); err != nil || strings.Count(b.String(), "\n") != 4 {
 		t.Errorf("open: %v\n%s", err, b.String())
 	}
 }
@@ -138,6 +138,37 @@ func TestFrame(t *testing.T) {
 	} {
 		if got := Frame(text, height); !reflect.DeepEqual(got, want) {
 			t.Errorf("%d lines: %q, want %q", height, got, want)
+		}
+	}
+}
+
+// A status is coloured where it is one, and not where somebody's title says the
+// same; colours take no columns, and what is cut has none that are not ended.
+func TestColours(t *testing.T) {
+	rows := [][]string{{"ID", "TITLE", "STATUS"}, {"P1", "Failed", "Failed"}, {"P2", strings.Repeat("long ", 20), "Complete"}}
+	print := func(on Screen) string {
+		var b strings.Builder
+		if err := Table(&b, on, 1, rows); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	for _, width := range []int{0, 40} {
+		painted := print(Screen{Width: width, Style: Style{On: true}})
+		if sgr.ReplaceAllString(painted, "") != print(Screen{Width: width}) {
+			t.Errorf("colours moved something:\n%q", painted)
+		}
+		if strings.Count(painted, red+"Failed"+reset) != 1 || !strings.Contains(painted, green+"Complete"+reset) {
+			t.Errorf("%d columns: wrong colours:\n%q", width, painted)
+		}
+	}
+	narrow := print(Screen{Width: 6, Style: Style{On: true}})
+	for line := range strings.Lines(narrow) {
+		if got := visible(strings.TrimSuffix(line, "\n")); got > 6 {
+			t.Errorf("%q takes %d columns", line, got)
+		}
+		if strings.Count(line, "\x1b") != 2*strings.Count(line, reset) {
+			t.Errorf("a colour goes on in %q", line)
 		}
 	}
 }

@@ -22,9 +22,9 @@ func colourOf(word string) string {
 	switch strings.ToLower(word) {
 	case "failed", "blocked", "interrupted":
 		return red
-	case "complete", "done":
+	case "complete", "done", "ok", "passed":
 		return green
-	case "retrying", "held", "stopped":
+	case "retrying", "held", "stopped", "warning":
 		return yellow
 	case "skipped", "obsolete":
 		return dim
@@ -41,6 +41,12 @@ func (s Style) Line(word, text string) string {
 		return c + text + reset
 	}
 	return text
+}
+
+// Screen is what text for people is printed on.
+type Screen struct {
+	Width int // columns; 0 is no limit
+	Style Style
 }
 
 var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")

@@ -68,15 +68,11 @@ func Duration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// Table prints rows in columns, the first being the head. The column cutColumn
-// is cut so that a line fits into width; 0 is no limit.
-func Table(w io.Writer, width, cutColumn int, rows [][]string) error {
-	return table(w, width, cutColumn, rows)
-}
-
-// table prints rows in columns. Every column is as wide as its widest cell but
-// the one that is cut so that a line fits into width; 0 is no limit.
-func table(w io.Writer, width, cutColumn int, rows [][]string) error {
+// Table prints rows in columns, the first being the head, and every column as
+// wide as its widest cell but for cutColumn, which is cut so that a line fits. A
+// cell that is a status and nothing else is coloured, but not in cutColumn,
+// where other people's words are.
+func Table(w io.Writer, on Screen, cutColumn int, rows [][]string) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -86,13 +82,13 @@ func table(w io.Writer, width, cutColumn int, rows [][]string) error {
 			widths[c] = max(widths[c], columns.StringWidth(cell))
 		}
 	}
-	if width > 0 {
+	if on.Width > 0 {
 		total := 2 * (len(widths) - 1)
 		for _, n := range widths {
 			total += n
 		}
-		if total > width {
-			widths[cutColumn] = max(8, widths[cutColumn]-(total-width))
+		if total > on.Width {
+			widths[cutColumn] = max(8, widths[cutColumn]-(total-on.Width))
 		}
 	}
 	var b strings.Builder
@@ -100,12 +96,16 @@ func table(w io.Writer, width, cutColumn int, rows [][]string) error {
 		line := ""
 		for c, cell := range row {
 			cell = cut(cell, widths[c])
+			pad := ""
 			if c < len(row)-1 {
-				cell += strings.Repeat(" ", widths[c]-columns.StringWidth(cell)+2)
+				pad = strings.Repeat(" ", widths[c]-columns.StringWidth(cell)+2)
 			}
-			line += cell
+			if c != cutColumn {
+				cell = on.Style.Word(cell)
+			}
+			line += cell + pad
 		}
-		b.WriteString(cut(strings.TrimRight(line, " "), width))
+		b.WriteString(Cut(strings.TrimRight(line, " "), on.Width))
 		b.WriteByte('\n')
 	}
 	_, err := io.WriteString(w, b.String())
@@ -120,5 +120,11 @@ func subtasks(n int) string {
 	return strconv.Itoa(n) + " subtasks"
 }
 
-// Cut shortens text to at most width columns; 0 is no limit.
-func Cut(s string, width int) string { return cut(s, width) }
+// Cut shortens text that may be coloured to at most width columns; 0 is no
+// limit. What is cut loses its colours.
+func Cut(s string, width int) string {
+	if width <= 0 || visible(s) <= width {
+		return s
+	}
+	return cut(sgr.ReplaceAllString(s, ""), width)
+}

@@ -105,7 +105,7 @@ P2                                                      Failed
 `},
 	} {
 		var b bytes.Buffer
-		if err := Table(&b, tt.width, 1, rows); err != nil {
+		if err := Table(&b, Screen{Width: tt.width}, 1, rows); err != nil {
 			t.Fatal(err)
 		}
 		if got := b.String(); got != tt.want[1:] {
@@ -116,7 +116,7 @@ P2                                                      Failed
 		}
 	}
 	var b bytes.Buffer
-	if err := Table(&b, 40, 0, nil); err != nil || b.Len() > 0 {
+	if err := Table(&b, Screen{Width: 40}, 0, nil); err != nil || b.Len() > 0 {
 		t.Errorf("a table of nothing: %q, %v", b.String(), err)
 	}
 }

@@ -46,21 +46,21 @@ type WhyLink struct {
 // the last ones.
 const longChain = 12
 
-// Text prints it for people. width is the terminal's; 0 is no limit.
-func (y *Why) Text(w io.Writer, width int, now time.Time) error {
+// Text prints it for people.
+func (y *Why) Text(w io.Writer, on Screen, now time.Time) error {
 	var b strings.Builder
-	line := func(format string, args ...any) { b.WriteString(cut(fmt.Sprintf(format, args...), width) + "\n") }
+	line := func(format string, args ...any) { b.WriteString(cut(fmt.Sprintf(format, args...), on.Width) + "\n") }
 	line("%s  %s", y.ID, Clean(y.Title))
 	if !y.itself() {
 		b.WriteString(y.sentence() + "\n")
 	}
 	for k, r := range y.Roots {
 		if y.itself() {
-			b.WriteString("it is itself the reason: " + r.stands(now) + "\n")
+			b.WriteString("it is itself the reason: " + on.Style.Line(string(r.Standing), r.stands(now)) + "\n")
 		} else {
 			b.WriteByte('\n')
 			line("%d. %s  %s", k+1, r.ID, Clean(r.Title))
-			b.WriteString("   " + r.stands(now) + "\n")
+			b.WriteString("   " + on.Style.Line(string(r.Standing), r.stands(now)) + "\n")
 			r.chain(line)
 		}
 		indent := "   "

@@ -18,7 +18,7 @@ func TestWhyLongChain(t *testing.T) {
 	}
 	y := &Why{Session: "plan/x", ID: "P1.M1.T1.S1", Title: "first", Type: "Subtask", Status: "Planned", Subtasks: 1, Open: 1, RootCount: 1, Roots: []*Root{r}}
 	var b strings.Builder
-	if err := y.Text(&b, 60, now); err != nil {
+	if err := y.Text(&b, Screen{Width: 60}, now); err != nil {
 		t.Fatal(err)
 	}
 	fits(t, b.String(), 60)
