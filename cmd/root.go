@@ -123,19 +123,26 @@ is left waits for a quota, 130/143 interrupted. The help of each command says wh
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
 	config.Register(root.PersistentFlags(), "config", "session", "log-level", "log-format", "color")
-	root.AddCommand(a.runCmd(), a.recoverCmd(), a.statusCmd(), a.setCmd(), a.validateCmd(), a.configCmd(), a.initCmd(), a.versionCmd(), a.completionCmd(), a.doctorCmd(),
-		a.agentsCmd(), a.promptCmd(), a.checkpointsCmd(), a.showCmd(), a.verifyCmd())
-	root.AddCommand(a.graphCmd())
-	root.AddCommand(a.reportCmd())
-	root.AddCommand(a.nextCmd())
-	root.AddCommand(a.whyCmd())
-	root.AddCommand(a.planCmd())
-	root.AddCommand(a.resetCmd())
-	root.AddCommand(a.logsCmd())
-	root.AddCommand(a.sessionsCmd())
-	root.AddCommand(a.historyCmd())
-	root.AddCommand(a.manCmd())
-	root.SetHelpCommand(a.helpCmd())
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Run", []*cobra.Command{a.initCmd(), a.planCmd(), a.runCmd(), a.recoverCmd()}},
+		{"See", []*cobra.Command{a.statusCmd(), a.nextCmd(), a.whyCmd(), a.logsCmd(), a.showCmd(), a.historyCmd(), a.sessionsCmd(), a.graphCmd(), a.reportCmd()}},
+		{"Steer", []*cobra.Command{a.setCmd(), a.resetCmd()}},
+		{"Check", []*cobra.Command{a.validateCmd(), a.verifyCmd(), a.doctorCmd(), a.checkpointsCmd()}},
+		{"Agents", []*cobra.Command{a.agentsCmd(), a.promptCmd()}},
+		{"Hacky itself", []*cobra.Command{a.configCmd(), a.completionCmd(), a.manCmd(), a.versionCmd()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title + ":"})
+		for _, c := range group.commands {
+			c.GroupID = group.title
+			root.AddCommand(c)
+		}
+	}
+	help := a.helpCmd()
+	help.GroupID = "Hacky itself"
+	root.SetHelpCommand(help)
 	a.complete(root)
 	return root
 }

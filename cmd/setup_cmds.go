@@ -23,7 +23,7 @@ Exit codes: 0, or 2 if a value or the file is wrong.`,
   HACKY_FLUSH_RETRIES=5 hacky config --parallelism 4 -o json`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, effective, err := config.Load(c.Flags(), a.env)
+			cfg, effective, err := config.Load(c.Flags(), a.env)
 			if err != nil {
 				return err
 			}
@@ -35,6 +35,7 @@ Exit codes: 0, or 2 if a value or the file is wrong.`,
 					Options []config.Effective `json:"options" yaml:"options"`
 				}{effective})
 			}
+			a.color = cfg.Color
 			rows := [][]string{{"OPTION", "VALUE", "SOURCE", "DEFAULT"}}
 			for _, e := range effective {
 				source := string(e.Source)

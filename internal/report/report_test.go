@@ -157,7 +157,7 @@ func TestContent(t *testing.T) {
 	page := html(t, small(t, "plain"))
 	for _, want := range []string{
 		"<b>3 of 6</b>", "50%", // done
-		"6 of 15",             // story points
+		"6 of 15",         // story points
 		"3 of them again", // of the 6 attempts on subtasks of the backlog that have times
 		"2 complete, 1 obsolete, 2 failed, 1 planned",
 		"worker 1", "worker 2",
