@@ -42,19 +42,3 @@ func TestColorOfTables(t *testing.T) {
 		}
 	}
 }
-
-// Every command is in a group of what it is for.
-func TestHelpGroups(t *testing.T) {
-	out, err := command(t.Context(), t, t.TempDir(), "--help").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, group := range []string{"Run:", "See:", "Steer:", "Check:", "Agents:", "Hacky itself:"} {
-		if !strings.Contains(string(out), "\n"+group+"\n") {
-			t.Errorf("no group %q", group)
-		}
-	}
-	if strings.Contains(string(out), "Additional") {
-		t.Errorf("a command is in no group:\n%s", out)
-	}
-}

@@ -11,16 +11,21 @@ func TestHelp(t *testing.T) {
 	dir := t.TempDir()
 	root := hacky(t, dir, "--help")
 	root.wants(t, 0)
-	_, list, ok := strings.Cut(root.stdout, "Available Commands:\n")
-	if !ok {
-		t.Fatalf("no list of commands in:\n%s", root.stdout)
-	}
-	list, _, _ = strings.Cut(list, "\n\n")
 	commands := [][]string{{}}
-	for line := range strings.Lines(list) {
-		commands = append(commands, []string{strings.Fields(line)[0]})
+	for _, group := range []string{"Run", "See", "Steer", "Check", "Agents", "Hacky itself"} {
+		_, list, ok := strings.Cut(root.stdout, "\n"+group+":\n")
+		if !ok {
+			t.Fatalf("no commands to %s in:\n%s", group, root.stdout)
+		}
+		list, _, _ = strings.Cut(list, "\n\n")
+		for line := range strings.Lines(list) {
+			commands = append(commands, []string{strings.Fields(line)[0]})
+		}
 	}
-	if len(commands) < 9 {
+	if strings.Contains(root.stdout, "Additional") {
+		t.Errorf("a command is in no group:\n%s", root.stdout)
+	}
+	if len(commands) < 26 {
 		t.Fatalf("only %d commands: %v", len(commands), commands)
 	}
 	example := regexp.MustCompile(`(?m)^  .*hacky .*$`)

@@ -133,7 +133,7 @@ func TestTablesFit(t *testing.T) {
 		r, _ := inTerminal(t, dir, strings.Fields(args)...)
 		r.ends(0)
 		eventually(t, "all output is read", func() bool { return strings.HasSuffix(r.stderr.String(), "\n") })
-		for line := range strings.Lines(r.stderr.String()) {
+		for line := range strings.Lines(uncoloured(r.stderr.String())) {
 			if line = strings.TrimRight(line, "\r\n"); len([]rune(line)) > 60 {
 				t.Errorf("%s: %d columns: %s", args, len([]rune(line)), line)
 			}

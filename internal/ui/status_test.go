@@ -145,7 +145,7 @@ func TestFrame(t *testing.T) {
 // A status is coloured where it is one, and not where somebody's title says the
 // same; colours take no columns, and what is cut has none that are not ended.
 func TestColours(t *testing.T) {
-	rows := [][]string{{"ID", "TITLE", "STATUS"}, {"P1", "Failed", "Failed"}, {"P2", strings.Repeat("long ", 20), "Complete"}}
+	rows := [][]string{{"DONE", "TITLE", "FAILED"}, {"P1", "Failed", "Failed"}, {"P2", strings.Repeat("long ", 20), "Complete"}}
 	print := func(on Screen) string {
 		var b strings.Builder
 		if err := Table(&b, on, 1, rows); err != nil {
@@ -158,7 +158,7 @@ func TestColours(t *testing.T) {
 		if sgr.ReplaceAllString(painted, "") != print(Screen{Width: width}) {
 			t.Errorf("colours moved something:\n%q", painted)
 		}
-		if strings.Count(painted, red+"Failed"+reset) != 1 || !strings.Contains(painted, green+"Complete"+reset) {
+		if strings.Count(painted, red) != 1 || !strings.Contains(painted, red+"Failed"+reset) || strings.Count(painted, green) != 1 || !strings.Contains(painted, green+"Complete"+reset) {
 			t.Errorf("%d columns: wrong colours:\n%q", width, painted)
 		}
 	}

@@ -1,9 +1,6 @@
 package ui
 
-import (
-	"regexp"
-	"strings"
-)
+import "regexp"
 
 // Style colours words; the zero Style leaves them as they are.
 type Style struct{ On bool }
@@ -17,16 +14,17 @@ const (
 	dim    = "\x1b[2m"
 )
 
-// colourOf is by what a word says, which stays readable without.
+// colourOf is by what a word says, which stays readable without. DONE is the
+// head of a column.
 func colourOf(word string) string {
-	switch strings.ToLower(word) {
-	case "failed", "blocked", "interrupted":
+	switch word {
+	case "failed", "Failed", "blocked", "interrupted":
 		return red
-	case "complete", "done", "ok", "passed":
+	case "complete", "Complete", "done", "ok", "passed":
 		return green
-	case "retrying", "held", "stopped", "warning":
+	case "retrying", "Retrying", "held", "stopped", "warning":
 		return yellow
-	case "skipped", "obsolete":
+	case "skipped", "obsolete", "Obsolete":
 		return dim
 	}
 	return ""
