@@ -169,7 +169,7 @@ func TestLiveView(t *testing.T) {
 				t.Errorf("a mode is changed, or blocks are shown that the locale has not:\n%q", text)
 			}
 			for line := range strings.SplitSeq(text, "\n") {
-				_, line, _ = cutLast(line, "\x1b[J")
+				_, line, _ = cutLast(line, "\x1b[K")
 				line = strings.NewReplacer("\r", "", "\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[0m", "").Replace(line)
 				if strings.HasPrefix(line, "[") && len([]rune(line)) > int(size.columns)+10 {
 					t.Errorf("%d columns: %q", len([]rune(line)), line)
@@ -210,7 +210,7 @@ func TestLiveViewLeft(t *testing.T) {
 	}
 	r.ends(130)
 	eventually(t, "the block is gone", func() bool {
-		_, last, _ := cutLast(r.stderr.String(), "\x1b[J")
+		_, last, _ := cutLast(r.stderr.String(), "\x1b[K")
 		return !strings.Contains(last, "running,")
 	})
 }

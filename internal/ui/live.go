@@ -145,25 +145,14 @@ func (l *Live) Event(ev engine.Event) {
 	case engine.QuotaReleased:
 		delete(l.holds, ev.Credential)
 	}
-	before := l.above.Len()
+	l.lines.screen = l.screen()
 	l.lines.Event(ev)
-	l.shorten(before)
 }
 
-// shorten cuts the line that was just written to the window, and colours its
-// word.
-func (l *Live) shorten(from int) {
+// screen is what lines above the block are printed on.
+func (l *Live) screen() Screen {
 	columns, _ := l.o.Size()
-	line := strings.TrimSuffix(string(l.above.Bytes()[from:]), "\n")
-	if line == "" {
-		return
-	}
-	l.above.Truncate(from)
-	line = cut(line, columns)
-	if fields := strings.Fields(line); len(fields) > 1 {
-		line = strings.Replace(line, fields[1], l.o.Style.Word(fields[1]), 1)
-	}
-	l.above.WriteString(line + "\n")
+	return Screen{Width: columns, Style: l.o.Style}
 }
 
 func (l *Live) leave(item int32) {
@@ -177,8 +166,10 @@ func (l *Live) leave(item int32) {
 // end.
 func (l *Live) Summary(s Summary) {
 	l.Close()
-	p := &plain{w: l.o.Terminal, session: l.o.Session, b: l.o.Backlog, printed: true}
+	var text bytes.Buffer
+	p := &plain{w: &text, session: l.o.Session, b: l.o.Backlog, printed: true, screen: l.screen()}
 	p.Summary(s)
+	_, _ = io.WriteString(l.o.Terminal, crlf(text.String()))
 }
 
 // Close takes the block off the screen. Nothing is drawn any more, and Writer
@@ -241,10 +232,9 @@ func (l *Live) erase(columns int) string {
 		rows += 1 + max(0, visible(line)-1)/max(1, columns)
 	}
 	l.block = nil
-	if rows == 1 {
-		return "\r\x1b[J"
-	}
-	return fmt.Sprintf("\r\x1b[%dA\x1b[J", rows-1)
+	// Line by line from below: erasing a whole screen at once makes terminals keep
+	// what was on it in their history.
+	return "\r\x1b[K" + strings.Repeat("\x1b[A\x1b[K", rows-1)
 }
 
 // frame is the block at a moment, for a window of this size. No line fills the

@@ -13,6 +13,7 @@ import (
 	"github.com/hacky-run/hacky/internal/agent"
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/engine"
+	"github.com/hacky-run/hacky/internal/schedule"
 )
 
 // TestMain lets the tests' clocks show the same everywhere.
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 // screen is as much of a terminal as the live view uses: lines that scroll away
-// at the top, \r, \n, cursor up, and erasing from the cursor to the end.
+// at the top, \r, \n, cursor up, and erasing a line from the cursor on.
 type screen struct {
 	t       *testing.T
 	columns int
@@ -55,11 +56,11 @@ func (s *screen) Write(p []byte) (int, error) {
 			}
 			switch text[end] {
 			case 'A':
-				if s.row -= n; s.row < 0 {
+				if s.row -= max(1, n); s.row < 0 {
 					s.t.Fatalf("the cursor leaves the screen: %q", string(p))
 				}
-			case 'J':
-				s.lines = append(s.lines[:s.row], s.lines[s.row][:min(s.col, len(s.lines[s.row]))])
+			case 'K':
+				s.lines[s.row] = s.lines[s.row][:min(s.col, len(s.lines[s.row]))]
 			case 'm':
 			default:
 				s.t.Fatalf("unknown sequence in %q", string(p))
@@ -223,7 +224,7 @@ func TestLiveNarrower(t *testing.T) {
 		r := watch(t, 4, 60, 20, nil)
 		defer r.Close()
 		for want, block := range map[string][]string{
-			"": nil, "\r\x1b[J": {"short"}, "\r\x1b[1A\x1b[J": {strings.Repeat("x", 41)}, "\r\x1b[3A\x1b[J": {"a", strings.Repeat("解", 21), "b"},
+			"": nil, "\r\x1b[K": {"short"}, "\r\x1b[K\x1b[A\x1b[K": {strings.Repeat("x", 41)}, "\r\x1b[K" + strings.Repeat("\x1b[A\x1b[K", 3): {"a", strings.Repeat("解", 21), "b"},
 		} {
 			r.mu.Lock()
 			r.block = block
@@ -321,4 +322,32 @@ func BenchmarkLive(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A line that is too long loses of its title, not why or how long.
+func TestTitleGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := watch(t, 2, 80, 24, nil)
+		r.o.Backlog.Items[3].Title = strings.Repeat("a very long title ", 10)
+		r.event(engine.SubtaskStarted, 1)
+		time.Sleep(150 * time.Millisecond)
+		r.event(engine.SubtaskFinished, 1, ended(backlog.Failed))
+		res := agent.Result{Stage: "run", Reason: "exit 3", Ended: time.Now(), Started: time.Now().Add(-time.Second), Tail: []byte(strings.Repeat("said ", 50))}
+		r.Summary(Summary{Total: 2, Outcome: engine.Outcome{Failed: []engine.Failure{{Item: 3, Attempt: 1, Result: res}}, Blocked: []schedule.Blocked{{Item: 4, By: 3}}}})
+		got := r.screen.String()
+		for _, want := range []string{
+			"00:00:00 failed    P1.M1.T1.S1  a very long title a very long ti...: exit 3 (2s)\n",
+			"\nfailed    P1.M1.T1.S1  a very long title a very long ...: exit 3 (attempt 1, 1s)\n          | said said said ",
+			"\nblocked   P1.M1.T1.S2  Title 2: waits for P1.M1.T1.S1, which failed\n",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("no line %q in\n%s", want, got)
+			}
+		}
+		for line := range strings.Lines(got) {
+			if len(line) > 81 {
+				t.Errorf("%d columns: %s", len(line)-1, line)
+			}
+		}
+	})
 }

@@ -54,6 +54,7 @@ type plain struct {
 	session string
 	b       *backlog.Backlog
 	printed bool
+	screen  Screen // of a terminal; the zero one cuts and colours nothing
 }
 
 func (p *plain) Event(ev engine.Event) {
@@ -63,10 +64,10 @@ func (p *plain) Event(ev engine.Event) {
 	word, detail := "", ""
 	switch ev.Type {
 	case engine.QuotaHeld:
-		p.line(ev.Time, "held", Clean(ev.Credential), "its quota is used up until "+Until(ev.Until, ev.Time))
+		p.line(ev.Time, "held", Clean(ev.Credential), "", "its quota is used up until "+Until(ev.Until, ev.Time))
 		return
 	case engine.QuotaReleased:
-		p.line(ev.Time, "released", Clean(ev.Credential), "it is tried again")
+		p.line(ev.Time, "released", Clean(ev.Credential), "", "it is tried again")
 		return
 	case engine.SubtaskHeld:
 		word, detail = "held", fmt.Sprintf(": waits for the quota of %s until %s; this costs no attempt", Clean(ev.Credential), Until(ev.Until, ev.Time))
@@ -89,14 +90,30 @@ func (p *plain) Event(ev engine.Event) {
 	case engine.SubtaskSkipped:
 		word, detail = "skipped", fmt.Sprintf(": another program made it %s", ev.Status)
 	}
-	p.line(ev.Time, word, ev.ID, Clean(p.b.Items[ev.Item].Title)+detail)
+	p.line(ev.Time, word, ev.ID, Clean(p.b.Items[ev.Item].Title), detail)
 }
 
-func (p *plain) line(at time.Time, word, what, detail string) {
+func (p *plain) line(at time.Time, word, what, title, detail string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.printed = true
-	_, _ = fmt.Fprintf(p.w, "%s %-8s  %s  %s\n", at.Format("15:04:05"), word, what, detail)
+	_, _ = fmt.Fprintln(p.w, p.screen.fit(at.Format("15:04:05 "), fmt.Sprintf("%-8s", word), "  "+what+"  ", title, detail))
+}
+
+// fit is a line of the screen, its second part coloured. The title gives way to
+// the detail, which is why the line is there; only then is the line cut.
+func (on Screen) fit(before, word, head, title, detail string) string {
+	const short = 8 // of a title, below which the detail is cut as well
+	if on.Width > 0 {
+		room := on.Width - columnsOf(before+word+head+detail)
+		title = cut(title, max(short, room))
+	}
+	line := cut(before+word+head+title+detail, on.Width)
+	word = strings.TrimRight(word, " ")
+	if rest, ok := strings.CutPrefix(line, before+word); ok {
+		line = before + on.Style.Word(word) + rest
+	}
+	return line
 }
 
 // Until is a time as people say it at now: the clock, with the date if it is
@@ -145,7 +162,8 @@ func (p *plain) Summary(s Summary) {
 			fmt.Fprintf(&b, "... and %d more blocked\n", len(out.Blocked)-k)
 			break
 		}
-		fmt.Fprintf(&b, "blocked   %s  %s: waits for %s, which failed\n", p.b.Items[bl.Item].ID, Clean(p.b.Items[bl.Item].Title), p.b.Items[bl.By].ID)
+		it := &p.b.Items[bl.Item]
+		b.WriteString(p.screen.fit("", "blocked ", "  "+it.ID+"  ", Clean(it.Title), ": waits for "+p.b.Items[bl.By].ID+", which failed") + "\n")
 	}
 	if len(out.Failed)+len(out.Blocked) > 0 {
 		b.WriteByte('\n')
@@ -195,14 +213,15 @@ func (s Summary) totals() string {
 }
 
 func (p *plain) failure(b *strings.Builder, f engine.Failure) {
-	fmt.Fprintf(b, "failed    %s  %s: %s (attempt %d, %s)\n", p.b.Items[f.Item].ID, Clean(p.b.Items[f.Item].Title),
-		reason(&f.Result), f.Attempt, Duration(f.Result.Ended.Sub(f.Result.Started)))
+	it := &p.b.Items[f.Item]
+	b.WriteString(p.screen.fit("", "failed  ", "  "+it.ID+"  ", Clean(it.Title),
+		fmt.Sprintf(": %s (attempt %d, %s)", reason(&f.Result), f.Attempt, Duration(f.Result.Ended.Sub(f.Result.Started)))) + "\n")
 	lines := strings.Split(strings.TrimRight(string(f.Result.Tail), "\r\n"), "\n")
 	if len(f.Result.Tail) == 0 {
 		lines = nil
 	}
 	for _, line := range lines[max(0, len(lines)-tailLines):] {
-		fmt.Fprintf(b, "          | %s\n", cut(Clean(strings.TrimRight(line, "\r")), 200))
+		b.WriteString(cut("          | "+cut(Clean(strings.TrimRight(line, "\r")), 200), p.screen.Width) + "\n")
 	}
 	if f.Result.Log != "" {
 		fmt.Fprintf(b, "          the whole output: %s\n", joinPath(p.session, f.Result.Log))
