@@ -24,6 +24,7 @@ import (
 	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/nearest"
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
 )
@@ -60,21 +61,11 @@ func (a *app) agents(cfg *config.Config, output string) error {
 	if err != nil {
 		return err
 	}
-	type entry struct {
-		Name       string   `json:"name" yaml:"name"`
-		Program    string   `json:"program" yaml:"program"`
-		Path       string   `json:"path" yaml:"path"` // "" if it is not there
-		Argv       []string `json:"argv" yaml:"argv"`
-		Prompt     string   `json:"prompt" yaml:"prompt"`
-		Resumes    bool     `json:"resumes" yaml:"resumes"`
-		Credential string   `json:"credential" yaml:"credential"`
-		Install    string   `json:"install,omitempty" yaml:"install,omitempty"`
-	}
-	list := []entry{}
+	list := []result.Agent{}
 	rows := [][]string{{"AGENT", "PROGRAM", "PROMPT BY", "RESUMES", "CREDENTIAL", "THERE"}}
 	for _, name := range slices.Sorted(maps.Keys(profiles)) {
 		p := profiles[name]
-		e := entry{Name: name, Program: p.Program(), Argv: p.Argv, Prompt: string(p.Prompt), Resumes: p.CanResume(), Credential: p.Credential}
+		e := result.Agent{Name: name, Program: p.Program(), Argv: p.Argv, Prompt: string(p.Prompt), Resumes: p.CanResume(), Credential: p.Credential}
 		if e.Argv == nil {
 			e.Argv = []string{}
 		}
@@ -94,9 +85,7 @@ func (a *app) agents(cfg *config.Config, output string) error {
 		rows = append(rows, []string{name, e.Program, e.Prompt, resumes, e.Credential, there})
 	}
 	if output != "table" {
-		return document(a.stdout, output, struct {
-			Agents []entry `json:"agents" yaml:"agents"`
-		}{list})
+		return document(a.stdout, output, result.Agents{Agents: list})
 	}
 	return ui.Table(a.stdout, a.screen(), 5, rows)
 }
@@ -249,10 +238,7 @@ func (a *app) checkpoints(cfg *config.Config, id, output string) error {
 		if list == nil {
 			list = []checkpoint.Checkpoint{}
 		}
-		return document(a.stdout, output, struct {
-			ID          string                  `json:"id" yaml:"id"`
-			Checkpoints []checkpoint.Checkpoint `json:"checkpoints" yaml:"checkpoints"`
-		}{id, list})
+		return document(a.stdout, output, result.Checkpoints{ID: id, Checkpoints: list})
 	}
 	if len(list) == 0 {
 		_, err := fmt.Fprintf(a.stdout, "%s has no checkpoints\n", id)
@@ -352,15 +338,7 @@ func (a *app) verify(ctx context.Context, cfg *config.Config, log zerolog.Logger
 	supervisor := supervised(runner, runID, log)
 	defer unsupervised(runner, supervisor, log)
 
-	type result struct {
-		ID     string `json:"id" yaml:"id"`
-		Gates  int    `json:"gates" yaml:"gates"`
-		Holds  bool   `json:"holds" yaml:"holds"`
-		Gate   string `json:"gate,omitempty" yaml:"gate,omitempty"`
-		Reason string `json:"reason,omitempty" yaml:"reason,omitempty"`
-		Log    string `json:"log,omitempty" yaml:"log,omitempty"`
-	}
-	results := []result{}
+	results := []result.Verified{}
 	rows := [][]string{{"ID", "GATES", "RESULT"}}
 	broken := 0
 	for _, i := range items {
@@ -368,7 +346,7 @@ func (a *app) verify(ctx context.Context, cfg *config.Config, log zerolog.Logger
 		if res.Class == agent.Interrupted {
 			return &exitError{interrupted(), errors.New("interrupted; nothing was changed")}
 		}
-		r := result{ID: b.Items[i].ID, Gates: len(res.Commands), Holds: res.Class == agent.OK}
+		r := result.Verified{ID: b.Items[i].ID, Gates: len(res.Commands), Holds: res.Class == agent.OK}
 		said := "holds"
 		if len(res.Commands) == 0 {
 			said = "has no gates"
@@ -385,10 +363,7 @@ func (a *app) verify(ctx context.Context, cfg *config.Config, log zerolog.Logger
 		rows = append(rows, []string{r.ID, fmt.Sprint(r.Gates), said})
 	}
 	if output != "table" {
-		err = document(a.stdout, output, struct {
-			Session string   `json:"session" yaml:"session"`
-			Results []result `json:"results" yaml:"results"`
-		}{loc.Dir, results})
+		err = document(a.stdout, output, result.Verify{Session: loc.Dir, Results: results})
 	} else if err = ui.Table(a.stdout, a.screen(), 2, rows); err == nil {
 		_, err = fmt.Fprintf(a.stdout, "\n%s verified, %d no longer hold\n", count(len(results), "subtask"), broken)
 	}

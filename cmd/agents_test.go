@@ -341,7 +341,8 @@ func TestHead(t *testing.T) {
 		line, _, _ = strings.Cut(line, "\n")
 		return strings.TrimSpace(line)
 	}
-	if got := evidence("1"); got != before[:10] {
+	// A busy machine may make even true last so long that changes are counted.
+	if got := evidence("1"); got != before[:10] && got != before[:10]+", 0 files changed, +0 -0" {
 		t.Errorf("1: %q", got)
 	}
 	if got := evidence("2"); got != before[:10]+" to "+after[:10]+", 0 files changed, +0 -0" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/doctor"
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
@@ -107,9 +108,7 @@ func (a *app) doctor(ctx context.Context, cfg *config.Config, output string) err
 	}
 	checks := doctor.Examine(ctx, target)
 	if output != "table" {
-		err = document(a.stdout, output, struct {
-			Checks []doctor.Check `json:"checks" yaml:"checks"`
-		}{checks})
+		err = document(a.stdout, output, result.Doctor{Checks: checks})
 	} else {
 		err = a.printChecks(checks, target)
 	}

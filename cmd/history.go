@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
 )
@@ -51,25 +52,6 @@ Exit codes: 0, 2 there is no session or its attempts cannot be read.`,
 	return c
 }
 
-// pastRun is a run in the document of `history -o json`.
-type pastRun struct {
-	RunID       string    `json:"runId" yaml:"runId"`
-	Started     time.Time `json:"started" yaml:"started"`
-	Ended       time.Time `json:"ended" yaml:"ended"` // of its last attempt
-	Running     bool      `json:"running" yaml:"running"`
-	DurationMs  int64     `json:"durationMs" yaml:"durationMs"`
-	BusyMs      int64     `json:"busyMs" yaml:"busyMs"` // of all attempts together
-	Attempts    int       `json:"attempts" yaml:"attempts"`
-	Completed   int       `json:"completed" yaml:"completed"`
-	Failed      int       `json:"failed" yaml:"failed"`
-	Interrupted int       `json:"interrupted" yaml:"interrupted"`
-	Retried     int       `json:"retried" yaml:"retried"`
-	TokensIn    int64     `json:"tokensIn,omitempty" yaml:"tokensIn,omitempty"`
-	TokensOut   int64     `json:"tokensOut,omitempty" yaml:"tokensOut,omitempty"`
-	CostUSD     float64   `json:"costUsd,omitempty" yaml:"costUsd,omitempty"`
-	FailedIDs   []string  `json:"failedIds,omitempty" yaml:"failedIds,omitempty"`
-}
-
 func (a *app) history(loc session.Location, limit int, output string) error {
 	runs, err := session.History(loc, limit)
 	if err != nil {
@@ -80,18 +62,15 @@ func (a *app) history(loc session.Location, limit int, output string) error {
 		return err
 	}
 	slices.Reverse(runs)
-	out := make([]pastRun, len(runs))
+	out := make([]result.Run, len(runs))
 	for k, r := range runs {
-		out[k] = pastRun{RunID: r.ID, Started: r.Started, Ended: r.Ended, DurationMs: r.Ended.Sub(r.Started).Milliseconds(), BusyMs: r.Busy.Milliseconds(),
+		out[k] = result.Run{RunID: r.ID, Started: r.Started, Ended: r.Ended, DurationMs: r.Ended.Sub(r.Started).Milliseconds(), BusyMs: r.Busy.Milliseconds(),
 			Attempts: r.Attempts, Completed: r.Completed, Failed: r.Failed, Interrupted: r.Interrupted, Retried: r.Retried,
 			TokensIn: r.TokensIn, TokensOut: r.TokensOut, CostUSD: r.CostUSD, FailedIDs: r.FailedIDs}
 		out[k].Running = k == 0 && held != nil && !r.Ended.Before(held.Since)
 	}
 	if output != "table" {
-		return document(a.stdout, output, struct {
-			Session string    `json:"session" yaml:"session"`
-			Runs    []pastRun `json:"runs" yaml:"runs"`
-		}{loc.Dir, out})
+		return document(a.stdout, output, result.History{Session: loc.Dir, Runs: out})
 	}
 	if len(out) == 0 {
 		_, err := fmt.Fprintf(a.stdout, "%s has not been run yet\n", loc.Path())
@@ -100,13 +79,13 @@ func (a *app) history(loc session.Location, limit int, output string) error {
 	rows := [][]string{{"STARTED", "TOOK", "COMPLETED", "FAILED", "RETRIED", "RUN", ""}}
 	for _, r := range out {
 		rows = append(rows, []string{r.Started.Local().Format(time.DateTime), ui.Duration(r.Ended.Sub(r.Started)),
-			strconv.Itoa(r.Completed), strconv.Itoa(r.Failed), strconv.Itoa(r.Retried), ui.Clean(r.RunID), r.remark()})
+			strconv.Itoa(r.Completed), strconv.Itoa(r.Failed), strconv.Itoa(r.Retried), ui.Clean(r.RunID), runRemark(r)})
 	}
 	return ui.Table(a.stdout, a.screen(), len(rows[0])-1, rows)
 }
 
-// remark is what else there is to say of a run.
-func (r pastRun) remark() string {
+// runRemark is what else there is to say of a run.
+func runRemark(r result.Run) string {
 	var parts []string
 	if r.Running {
 		parts = append(parts, "running")

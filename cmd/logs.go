@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
 )
@@ -77,17 +78,6 @@ type logsOptions struct {
 	output  string
 }
 
-// logSection is a log, or a command that printed nothing.
-type logSection struct {
-	Attempt int    `json:"attempt" yaml:"attempt"`
-	Stage   string `json:"stage" yaml:"stage"`
-	Result  string `json:"result,omitempty" yaml:"result,omitempty"` // "" while it is not on record
-	File    string `json:"file,omitempty" yaml:"file,omitempty"`     // in the session directory
-	Bytes   int64  `json:"bytes" yaml:"bytes"`
-
-	at time.Time // when it was last written to, or ended
-}
-
 func (a *app) logs(ctx context.Context, loc session.Location, id string, o logsOptions) error {
 	b, statuses, err := session.View(loc)
 	if err != nil {
@@ -131,13 +121,9 @@ func (a *app) listLogs(l *logReader, status backlog.Status) error {
 		return err
 	}
 	if sections == nil {
-		sections = []logSection{}
+		sections = []result.Log{}
 	}
-	return document(a.stdout, l.o.output, struct {
-		ID     string       `json:"id" yaml:"id"`
-		Status string       `json:"status" yaml:"status"`
-		Logs   []logSection `json:"logs" yaml:"logs"`
-	}{l.id, status.String(), sections})
+	return document(a.stdout, l.o.output, result.Logs{ID: l.id, Status: status.String(), Logs: sections})
 }
 
 // logReader finds the logs of a subtask, of which a run may be making more.
@@ -148,23 +134,23 @@ type logReader struct {
 	o    logsOptions
 
 	evidence fs.FileInfo // as it was when records were read
-	records  map[int][]logSection
+	records  map[int][]result.Log
 }
 
 // sections are the logs there are, oldest attempt first, in the order in which
 // the commands were executed.
-func (l *logReader) sections() ([]logSection, error) {
+func (l *logReader) sections() ([]result.Log, error) {
 	if err := l.readRecords(); err != nil {
 		return nil, err
 	}
-	byAttempt := map[int][]logSection{}
+	byAttempt := map[int][]result.Log{}
 	for n, known := range l.records {
 		byAttempt[n] = slices.Clone(known)
 	}
 	for _, n := range l.attempts() {
 		byAttempt[n] = l.files(n, byAttempt[n])
 	}
-	var out []logSection
+	var out []result.Log
 	for n, sections := range byAttempt {
 		for _, s := range sections {
 			if (l.o.attempt == 0 || l.o.attempt == n) && (l.o.stage == "" || l.o.stage == s.Stage || l.o.stage == gateName(s.Stage)) {
@@ -172,7 +158,7 @@ func (l *logReader) sections() ([]logSection, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b logSection) int { return cmp.Compare(a.Attempt, b.Attempt) })
+	slices.SortStableFunc(out, func(a, b result.Log) int { return cmp.Compare(a.Attempt, b.Attempt) })
 	return out, nil
 }
 
@@ -204,7 +190,7 @@ func (l *logReader) attempts() []int {
 }
 
 // files adds what is on disk to what is on record of an attempt.
-func (l *logReader) files(n int, known []logSection) []logSection {
+func (l *logReader) files(n int, known []result.Log) []result.Log {
 	name := l.file(n, "")
 	dir, err := l.root.Open(name)
 	if err != nil {
@@ -212,7 +198,7 @@ func (l *logReader) files(n int, known []logSection) []logSection {
 	}
 	defer dir.Close() //nolint:errcheck // only read from
 	entries, _ := dir.ReadDir(-1)
-	var more []logSection
+	var more []result.Log
 	for _, e := range entries {
 		stage, ok := strings.CutSuffix(e.Name(), ".log")
 		info, err := e.Info()
@@ -220,14 +206,14 @@ func (l *logReader) files(n int, known []logSection) []logSection {
 			continue
 		}
 		file := path.Join(name, e.Name())
-		if k := slices.IndexFunc(known, func(s logSection) bool { return s.File == file }); k >= 0 {
-			known[k].Bytes, known[k].at = info.Size(), info.ModTime()
+		if k := slices.IndexFunc(known, func(s result.Log) bool { return s.File == file }); k >= 0 {
+			known[k].Bytes, known[k].At = info.Size(), info.ModTime()
 			continue
 		}
-		more = append(more, logSection{Attempt: n, Stage: stage, File: file, Bytes: info.Size(), at: info.ModTime()})
+		more = append(more, result.Log{Attempt: n, Stage: stage, File: file, Bytes: info.Size(), At: info.ModTime()})
 	}
-	slices.SortFunc(more, func(a, b logSection) int {
-		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.Stage, b.Stage))
+	slices.SortFunc(more, func(a, b result.Log) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Stage, b.Stage))
 	})
 	return append(known, more...)
 }
@@ -242,7 +228,7 @@ func (l *logReader) readRecords() error {
 	if err != nil || l.evidence != nil && info.Size() == l.evidence.Size() && info.ModTime().Equal(l.evidence.ModTime()) {
 		return nil //nolint:nilerr // without a record there are the files still
 	}
-	l.evidence, l.records = info, map[int][]logSection{}
+	l.evidence, l.records = info, map[int][]result.Log{}
 	mark := []byte(`"` + l.id + `"`)
 	return session.EachAttempt(l.loc, func(line []byte) bool { return bytes.Contains(line, mark) }, func(r *session.Attempted) {
 		if r.ID == l.id && r.Attempt > 0 {
@@ -253,19 +239,19 @@ func (l *logReader) readRecords() error {
 
 // record are the sections of an attempt. Commands that share a log, as a stage
 // does that a failed gate has sent back, share a section.
-func (l *logReader) record(r *session.Attempted) []logSection {
-	var out []logSection
+func (l *logReader) record(r *session.Attempted) []result.Log {
+	var out []result.Log
 	for k, c := range r.Commands {
-		result := fmt.Sprintf("exit %d (%s)", c.Exit, ui.Duration(time.Duration(c.DurationMs)*time.Millisecond))
+		ended := fmt.Sprintf("exit %d (%s)", c.Exit, ui.Duration(time.Duration(c.DurationMs)*time.Millisecond))
 		if k == len(r.Commands)-1 && r.Class != "ok" {
-			result = ui.Clean(fmt.Sprintf("%s, %s: %s", result, r.Class, r.Reason))
+			ended = ui.Clean(fmt.Sprintf("%s, %s: %s", ended, r.Class, r.Reason))
 		}
-		s := logSection{Attempt: r.Attempt, Stage: ui.Clean(c.Stage), Result: result, at: r.Ended}
+		s := result.Log{Attempt: r.Attempt, Stage: ui.Clean(c.Stage), Result: ended, At: r.Ended}
 		if c.Log != "" { // only its last part counts: the record may have been edited
 			s.File = l.file(r.Attempt, path.Base(c.Log))
 		}
-		if n := slices.IndexFunc(out, func(o logSection) bool { return s.File != "" && o.File == s.File }); n >= 0 {
-			out[n].Result += ", then " + result
+		if n := slices.IndexFunc(out, func(o result.Log) bool { return s.File != "" && o.File == s.File }); n >= 0 {
+			out[n].Result += ", then " + ended
 			continue
 		}
 		out = append(out, s)
@@ -349,7 +335,7 @@ func (w *watch) atRest(l *logReader) (rest bool, status string, err error) {
 	all := *l
 	all.o.attempt, all.o.stage = 0, ""
 	sections, err := all.sections()
-	ours := slices.ContainsFunc(sections, func(s logSection) bool { return !s.at.Before(held.Since) })
+	ours := slices.ContainsFunc(sections, func(s result.Log) bool { return !s.At.Before(held.Since) })
 	return ours, w.status.String(), err
 }
 

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"unicode/utf8"
 
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
@@ -30,7 +31,7 @@ type logPrinter struct {
 const block = 32 << 10
 
 // print prints what has come since. It reports whether that was anything.
-func (p *logPrinter) print(sections []logSection) (grown bool, err error) {
+func (p *logPrinter) print(sections []result.Log) (grown bool, err error) {
 	for _, s := range sections {
 		key := s.File
 		if key == "" {
@@ -49,7 +50,7 @@ func (p *logPrinter) print(sections []logSection) (grown bool, err error) {
 	return grown, nil
 }
 
-func (p *logPrinter) section(s logSection, key string, from int64, known bool) (n int64, err error) {
+func (p *logPrinter) section(s result.Log, key string, from int64, known bool) (n int64, err error) {
 	if s.File == "" || s.Bytes == 0 {
 		p.at[key] = 0
 		return 0, p.header(s, key)
@@ -93,7 +94,7 @@ func (p *logPrinter) section(s logSection, key string, from int64, known bool) (
 }
 
 // header says which log follows, if another one was printed before.
-func (p *logPrinter) header(s logSection, key string) error {
+func (p *logPrinter) header(s result.Log, key string) error {
 	if p.last == key {
 		return nil
 	}

@@ -108,7 +108,11 @@ func hacky(t *testing.T, dir string, args ...string) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	return finish(t, command(ctx, t, dir, args...))
+	r := finish(t, command(ctx, t, dir, args...))
+	if err := misprinted(args, r.stdout); err != nil {
+		t.Error(err)
+	}
+	return r
 }
 
 func finish(t *testing.T, c *exec.Cmd) result {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
 )
@@ -220,21 +221,9 @@ func recoverCommand(loc session.Location, file string) string {
 // recovered prints what became of the changes.
 func (a *app) recovered(form string, loc session.Location, decisions []session.Decision, dry bool) error {
 	if form != "table" {
-		type change struct {
-			ID      string `json:"id" yaml:"id"`
-			From    string `json:"from" yaml:"from"`
-			To      string `json:"to" yaml:"to"`
-			Disk    string `json:"disk" yaml:"disk"`
-			Verdict string `json:"verdict" yaml:"verdict"`
-			Why     string `json:"why,omitempty" yaml:"why,omitempty"`
-		}
-		out := struct {
-			Session string   `json:"session" yaml:"session"`
-			DryRun  bool     `json:"dryRun" yaml:"dryRun"`
-			Changes []change `json:"changes" yaml:"changes"`
-		}{loc.Dir, dry, []change{}}
+		out := result.Recover{Session: loc.Dir, DryRun: dry, Changes: []result.Change{}}
 		for _, d := range decisions {
-			out.Changes = append(out.Changes, change{d.ID, d.From.String(), d.To.String(), d.Disk, string(d.Verdict), d.Why})
+			out.Changes = append(out.Changes, result.Change{ID: d.ID, From: d.From.String(), To: d.To.String(), Disk: d.Disk, Verdict: string(d.Verdict), Why: d.Why})
 		}
 		return document(a.stdout, form, out)
 	}
@@ -246,14 +235,14 @@ func (a *app) recovered(form string, loc session.Location, decisions []session.D
 	n := map[session.Verdict]int{}
 	for _, d := range decisions {
 		n[d.Verdict]++
-		result := string(d.Verdict)
+		became := string(d.Verdict)
 		if dry && d.Verdict == session.Applied {
-			result = "would be applied"
+			became = "would be applied"
 		}
 		if d.Why != "" {
-			result += ": " + d.Why
+			became += ": " + d.Why
 		}
-		rows = append(rows, []string{d.ID, d.Disk, d.To.String(), result})
+		rows = append(rows, []string{d.ID, d.Disk, d.To.String(), became})
 	}
 	if err := ui.Table(a.stdout, a.screen(), 3, rows); err != nil {
 		return err

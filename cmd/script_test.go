@@ -18,7 +18,8 @@ import (
 // TestScript runs testdata/script/*.txtar. Beside testscript's own commands
 // they have:
 //
-//	exits CODE PROGRAM ARGS...   run it; it has to exit with CODE
+//	exits CODE PROGRAM ARGS...   run it; it has to exit with CODE, and JSON that hacky
+//	                             prints has to fit its schema
 //	masked FILE OUT              copy FILE (or stdout, stderr) to OUT, with times and
 //	                             durations as placeholders, for cmp with golden text
 //	sorted FILE OUT              copy with the lines sorted
@@ -74,6 +75,9 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	both := ts.ReadFile("stdout") + ts.ReadFile("stderr")
 	ts.Logf("[stdout]\n%s[stderr]\n%s", clip(ts.ReadFile("stdout")), clip(ts.ReadFile("stderr")))
+	if args[1] == "hacky" {
+		ts.Check(misprinted(args[2:], ts.ReadFile("stdout")))
+	}
 	if code != want {
 		ts.Fatalf("exit code %d, want %d", code, want)
 	}

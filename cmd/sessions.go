@@ -9,6 +9,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
 )
@@ -42,34 +43,16 @@ with what is wrong.`,
 	return c
 }
 
-// listedSession is a session in the document of `sessions -o json`.
-type listedSession struct {
-	Name            string         `json:"name" yaml:"name"`
-	Hash            string         `json:"hash" yaml:"hash"`
-	Dir             string         `json:"dir" yaml:"dir"`
-	Default         bool           `json:"default" yaml:"default"` // what commands here use
-	Total           int            `json:"total" yaml:"total"`     // subtasks
-	Done            int            `json:"done" yaml:"done"`
-	Counts          map[string]int `json:"counts" yaml:"counts"` // subtasks by status
-	Running         bool           `json:"running" yaml:"running"`
-	Holder          string         `json:"holder,omitempty" yaml:"holder,omitempty"`
-	RecoveryWaiting bool           `json:"recoveryWaiting" yaml:"recoveryWaiting"`
-	LastActivity    *time.Time     `json:"lastActivity,omitempty" yaml:"lastActivity,omitempty"`
-	Error           string         `json:"error,omitempty" yaml:"error,omitempty"`
-}
-
 func (a *app) sessions(cfg *config.Config, output string) error {
 	usual, _ := session.Locate(cfg.Session) // none is none
-	list := []listedSession{}
+	list := []result.Session{}
 	for _, loc := range session.Sessions() {
 		s := a.describeSession(loc)
 		s.Default = loc == usual
 		list = append(list, s)
 	}
 	if output != "table" {
-		return document(a.stdout, output, struct {
-			Sessions []listedSession `json:"sessions" yaml:"sessions"`
-		}{list})
+		return document(a.stdout, output, result.Sessions{Sessions: list})
 	}
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(a.stdout, "there are no sessions under plan/; \"hacky init --prd PRD.md\" makes one")
@@ -88,13 +71,13 @@ func (a *app) sessions(cfg *config.Config, output string) error {
 		if s.Error != "" {
 			done, failed = "", ""
 		}
-		rows = append(rows, []string{mark, ui.Clean(s.Dir), done, failed, active, s.remark()})
+		rows = append(rows, []string{mark, ui.Clean(s.Dir), done, failed, active, sessionRemark(s)})
 	}
 	return ui.Table(a.stdout, a.screen(), len(rows[0])-1, rows)
 }
 
-func (a *app) describeSession(loc session.Location) listedSession {
-	s := listedSession{Dir: loc.Dir, Counts: map[string]int{}, RecoveryWaiting: a.waitingIn(loc) != ""}
+func (a *app) describeSession(loc session.Location) result.Session {
+	s := result.Session{Dir: loc.Dir, Counts: map[string]int{}, RecoveryWaiting: a.waitingIn(loc) != ""}
 	s.Name, s.Hash = session.NameOf(loc)
 	if at := session.LastActivity(loc); !at.IsZero() {
 		s.LastActivity = &at
@@ -120,8 +103,8 @@ func (a *app) describeSession(loc session.Location) listedSession {
 	return s
 }
 
-// remark is what else there is to say of a session.
-func (s listedSession) remark() string {
+// sessionRemark is what else there is to say of a session.
+func sessionRemark(s result.Session) string {
 	var parts []string
 	if s.Error != "" {
 		first, _, _ := strings.Cut(s.Error, "\n")

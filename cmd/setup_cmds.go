@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
@@ -31,9 +32,7 @@ Exit codes: 0, or 2 if a value or the file is wrong.`,
 				return err
 			}
 			if output != "table" {
-				return document(a.stdout, output, struct {
-					Options []config.Effective `json:"options" yaml:"options"`
-				}{effective})
+				return document(a.stdout, output, result.Config{Options: effective})
 			}
 			a.color = cfg.Color
 			rows := [][]string{{"OPTION", "VALUE", "SOURCE", "DEFAULT"}}
@@ -72,13 +71,7 @@ func (a *app) versionCmd() *cobra.Command {
 			}
 			v, revision := version()
 			if output != "table" {
-				return document(a.stdout, output, struct {
-					Version  string `json:"version" yaml:"version"`
-					Revision string `json:"revision,omitempty" yaml:"revision,omitempty"`
-					Go       string `json:"go" yaml:"go"`
-					OS       string `json:"os" yaml:"os"`
-					Arch     string `json:"arch" yaml:"arch"`
-				}{v, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH})
+				return document(a.stdout, output, result.Version{Version: v, Revision: revision, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH})
 			}
 			_, err := fmt.Fprintln(a.stdout, versionLine())
 			return err

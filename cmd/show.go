@@ -11,6 +11,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
 )
@@ -47,76 +48,6 @@ Exit codes: 0, 2 there is no such item.`,
 	return c
 }
 
-// shown is the document of `show -o json`.
-type shown struct {
-	ID           string        `json:"id" yaml:"id"`
-	Type         string        `json:"type" yaml:"type"`
-	Title        string        `json:"title" yaml:"title"`
-	Status       string        `json:"status" yaml:"status"`
-	Description  string        `json:"description,omitempty" yaml:"description,omitempty"`
-	Context      string        `json:"contextScope,omitempty" yaml:"contextScope,omitempty"`
-	Run          string        `json:"run,omitempty" yaml:"run,omitempty"`
-	Parents      []shownItem   `json:"parents" yaml:"parents"`
-	Dependencies []shownItem   `json:"dependencies" yaml:"dependencies"`
-	Dependents   []shownItem   `json:"dependents" yaml:"dependents"`
-	Attempts     []shownRecord `json:"attempts" yaml:"attempts"`
-	Notes        []shownNote   `json:"notes,omitempty" yaml:"notes,omitempty"`
-}
-
-type shownItem struct {
-	ID     string `json:"id" yaml:"id"`
-	Title  string `json:"title" yaml:"title"`
-	Status string `json:"status" yaml:"status"`
-}
-
-// shownNote is what somebody said with hacky set --note.
-type shownNote struct {
-	At     time.Time `json:"at" yaml:"at"`
-	Status string    `json:"status" yaml:"status"`
-	Note   string    `json:"note" yaml:"note"`
-}
-
-// shownRecord is a line of artifacts/attempts.ndjson, whose keys it keeps.
-type shownRecord struct {
-	Attempt    int            `json:"attempt" yaml:"attempt"`
-	Class      string         `json:"class" yaml:"class"`
-	Exit       int            `json:"exit" yaml:"exit"`
-	Reason     string         `json:"reason,omitempty" yaml:"reason,omitempty"`
-	Started    time.Time      `json:"started" yaml:"started"`
-	Ended      time.Time      `json:"ended" yaml:"ended"`
-	Commands   []shownCommand `json:"commands" yaml:"commands"`
-	Log        string         `json:"log,omitempty" yaml:"log,omitempty"`
-	RunID      string         `json:"runId,omitempty" yaml:"runId,omitempty"`
-	Skipped    int            `json:"skipped,omitempty" yaml:"skipped,omitempty"`
-	Credential string         `json:"credential,omitempty" yaml:"credential,omitempty"`
-	Until      *time.Time     `json:"until,omitempty" yaml:"until,omitempty"`
-	Git        *shownGit      `json:"git,omitempty" yaml:"git,omitempty"`
-}
-
-type shownCommand struct {
-	Stage      string  `json:"stage" yaml:"stage"`
-	Gate       int     `json:"gate,omitempty" yaml:"gate,omitempty"`
-	Exit       int     `json:"exit" yaml:"exit"`
-	DurationMs int64   `json:"durationMs" yaml:"durationMs"`
-	Log        string  `json:"log,omitempty" yaml:"log,omitempty"`
-	SHA256     string  `json:"sha256,omitempty" yaml:"sha256,omitempty"`
-	Agent      string  `json:"agent,omitempty" yaml:"agent,omitempty"`
-	Session    string  `json:"session,omitempty" yaml:"session,omitempty"`
-	TokensIn   int64   `json:"tokensIn,omitempty" yaml:"tokensIn,omitempty"`
-	TokensOut  int64   `json:"tokensOut,omitempty" yaml:"tokensOut,omitempty"`
-	CostUSD    float64 `json:"costUsd,omitempty" yaml:"costUsd,omitempty"`
-}
-
-type shownGit struct {
-	Before     string `json:"before" yaml:"before"`
-	After      string `json:"after" yaml:"after"`
-	Files      *int   `json:"files,omitempty" yaml:"files,omitempty"` // this and the next three only if they were counted
-	Insertions int    `json:"insertions,omitempty" yaml:"insertions,omitempty"`
-	Deletions  int    `json:"deletions,omitempty" yaml:"deletions,omitempty"`
-	Untracked  int    `json:"untracked,omitempty" yaml:"untracked,omitempty"`
-	Commit     string `json:"commit,omitempty" yaml:"commit,omitempty"`
-}
-
 func (a *app) show(cfg *config.Config, id, output string) error {
 	loc, err := a.locate(cfg)
 	if err != nil {
@@ -132,18 +63,18 @@ func (a *app) show(cfg *config.Config, id, output string) error {
 		return err
 	}
 	it := &b.Items[i]
-	s := shown{ID: it.ID, Type: it.Kind.String(), Title: it.Title, Status: statuses[i].String(),
-		Parents: []shownItem{}, Dependencies: []shownItem{}, Dependents: []shownItem{}, Attempts: []shownRecord{}}
+	s := result.Show{ID: it.ID, Type: it.Kind.String(), Title: it.Title, Status: statuses[i].String(),
+		Parents: []result.Item{}, Dependencies: []result.Item{}, Dependents: []result.Item{}, Attempts: []result.Attempt{}}
 	s.Description, _ = b.Field(i, "description")
 	s.Context, _ = b.Field(i, "context_scope")
 	if run := b.Spec(i).Run; !run.IsZero() {
 		s.Run = run.String()
 	}
-	item := func(k int32) shownItem {
-		return shownItem{b.Items[k].ID, b.Items[k].Title, statuses[k].String()}
+	item := func(k int32) result.Item {
+		return result.Item{ID: b.Items[k].ID, Title: b.Items[k].Title, Status: statuses[k].String()}
 	}
 	for p := it.Parent; p >= 0; p = b.Items[p].Parent {
-		s.Parents = append([]shownItem{item(p)}, s.Parents...)
+		s.Parents = append([]result.Item{item(p)}, s.Parents...)
 	}
 	for _, d := range b.Dependencies(i) {
 		s.Dependencies = append(s.Dependencies, item(d))
@@ -157,7 +88,7 @@ func (a *app) show(cfg *config.Config, id, output string) error {
 			return err
 		}
 		for _, line := range lines {
-			var r shownRecord
+			var r result.Attempt
 			if json.Unmarshal(line, &r) == nil {
 				s.Attempts = append(s.Attempts, r)
 			}
@@ -168,15 +99,15 @@ func (a *app) show(cfg *config.Config, id, output string) error {
 		return err
 	}
 	for _, c := range comments {
-		s.Notes = append(s.Notes, shownNote{c.At, c.To.String(), c.Text})
+		s.Notes = append(s.Notes, result.Note{At: c.At, Status: c.To.String(), Note: c.Text})
 	}
 	if output != "table" {
 		return document(a.stdout, output, s)
 	}
-	return s.print(a.stdout, loc.Dir)
+	return printShow(a.stdout, s, loc.Dir)
 }
 
-func (s shown) print(w io.Writer, dir string) error {
+func printShow(w io.Writer, s result.Show, dir string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s\n%s, %s\n", s.ID, ui.Clean(s.Title), s.Type, s.Status)
 	paragraph := func(title, text string) {
@@ -187,7 +118,7 @@ func (s shown) print(w io.Writer, dir string) error {
 			}
 		}
 	}
-	items := func(title string, list []shownItem) {
+	items := func(title string, list []result.Item) {
 		if len(list) > 0 {
 			fmt.Fprintf(&b, "\n%s\n", title)
 		}
@@ -211,13 +142,13 @@ func (s shown) print(w io.Writer, dir string) error {
 		b.WriteString("\nattempts\n")
 	}
 	for _, r := range s.Attempts {
-		r.print(&b, dir)
+		printAttempt(&b, r, dir)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (r shownRecord) print(b *strings.Builder, dir string) {
+func printAttempt(b *strings.Builder, r result.Attempt, dir string) {
 	fmt.Fprintf(b, "  #%d  %s  %s", r.Attempt, r.Started.Local().Format(time.DateTime), r.Class)
 	if r.Reason != "" {
 		fmt.Fprintf(b, ": %s", ui.Clean(r.Reason))

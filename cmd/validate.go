@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/validate"
 )
 
@@ -49,15 +50,6 @@ Exit codes: 0 in order, 2 there are problems, 4 a run has the session.`,
 	return c
 }
 
-// report of `hacky validate`.
-type report struct {
-	File     string             `json:"file" yaml:"file"`
-	Problems []validate.Problem `json:"problems" yaml:"problems"`
-	Warnings []string           `json:"warnings" yaml:"warnings"`
-	Repaired []validate.Problem `json:"repaired,omitempty" yaml:"repaired,omitempty"`
-	Backup   string             `json:"backup,omitempty" yaml:"backup,omitempty"`
-}
-
 func (a *app) validate(ctx context.Context, cfg *config.Config, log zerolog.Logger, output string, repair bool) error {
 	loc, err := a.locate(cfg)
 	if err != nil {
@@ -74,7 +66,7 @@ func (a *app) validate(ctx context.Context, cfg *config.Config, log zerolog.Logg
 	if err != nil {
 		return err
 	}
-	r := report{File: loc.Path(), Problems: found.Problems, Warnings: []string{}, Repaired: found.Repaired, Backup: found.Backup}
+	r := result.Validate{File: loc.Path(), Problems: found.Problems, Warnings: []string{}, Repaired: found.Repaired, Backup: found.Backup}
 	if r.Problems == nil {
 		r.Problems = []validate.Problem{}
 	}
@@ -108,7 +100,7 @@ func (a *app) validate(ctx context.Context, cfg *config.Config, log zerolog.Logg
 	return &exitError{exitUsage, fmt.Errorf("%s in %s%s", count(len(r.Problems)+found.More, "problem"), r.File, next)}
 }
 
-func (a *app) printReport(r report, found validate.Report) error {
+func (a *app) printReport(r result.Validate, found validate.Report) error {
 	for _, p := range r.Repaired {
 		if _, err := fmt.Fprintf(a.stdout, "mended %s\n", p.Text()); err != nil {
 			return err

@@ -15,7 +15,7 @@ const module = "github.com/hacky-run/hacky"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":    {"cmd"},
-		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest", "internal/supervise", "internal/graph", "internal/report"},
+		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest", "internal/supervise", "internal/graph", "internal/report", "internal/result"},
 
 		"internal/config":       {"internal/backlog", "internal/nearest"},                                       // the types of commands and gates
 		"internal/config/gen":   {"internal/config"},                                                            // writes the sample and the table
@@ -41,7 +41,9 @@ func arrows() map[string][]string {
 
 		"configs": nil, "internal/agent/prompt": nil, "internal/nearest": nil, "internal/secret": nil, "internal/git": nil, "internal/proc": nil, "internal/backlog": nil, "internal/fsutil": nil, "internal/retry": nil, "internal/layering": nil,
 
-		"internal/schema":     {"internal/backlog", "internal/checkpoint", "internal/config", "internal/ui"}, // describes what these read and write; only its generator and tests use it
+		"internal/result": {"internal/checkpoint", "internal/config", "internal/doctor", "internal/validate"}, // documents are made of what these found
+
+		"internal/schema":     {"internal/backlog", "internal/checkpoint", "internal/config", "internal/doctor", "internal/result", "internal/ui"}, // describes what these read and write; only its generator and tests use it
 		"internal/schema/gen": {"internal/schema"},
 
 		"bench": {"bench/gen"}, "bench/gen": nil, "bench/bareloop": nil, "bench/nothing": nil,

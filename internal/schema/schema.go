@@ -12,6 +12,7 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"reflect"
 	"slices"
 	"time"
@@ -20,13 +21,16 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/doctor"
+	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
 // Draft is the version of JSON Schema that editors know best.
 const Draft = "http://json-schema.org/draft-07/schema#"
 
-// All are the schemas by the names of their files, without ".schema.json".
+// All are the schemas by the names of their files, without ".schema.json":
+// those of files and events, and in result/ those of what commands print.
 func All() (map[string]*jsonschema.Schema, error) {
 	out := map[string]*jsonschema.Schema{}
 	for name, of := range map[string]struct {
@@ -38,7 +42,6 @@ func All() (map[string]*jsonschema.Schema, error) {
 		"recovery":    {"tasks.json.failed: updates that could not be written to tasks.json", reflect.TypeFor[Recovery](), true},
 		"attempt":     {"a line of artifacts/attempts.ndjson", reflect.TypeFor[Attempt](), false},
 		"checkpoints": {"artifacts/ID/checkpoints.json", reflect.TypeFor[Checkpoints](), false},
-		"status":      {"hacky status -o json", reflect.TypeFor[ui.Status](), false},
 	} {
 		s, err := infer(of.of)
 		if err != nil {
@@ -50,9 +53,16 @@ func All() (map[string]*jsonschema.Schema, error) {
 		s.Schema, s.Title = Draft, of.title
 		out[name] = s
 	}
+	for command, types := range Results() {
+		s, err := oneOf("hacky "+command+" -o json", types...)
+		if err != nil {
+			return nil, fmt.Errorf("schema %s: %w", command, err)
+		}
+		out[path.Join("result", command)] = s
+	}
 	event, err := events()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("schema event: %w", err)
 	}
 	out["event"] = event
 	file, err := hackyYAML()
@@ -101,6 +111,7 @@ func infer(t reflect.Type) (*jsonschema.Schema, error) {
 	return jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[Status]():         {Type: "string", Enum: statuses},
 		reflect.TypeFor[backlog.Status](): {Type: "string", Enum: statuses},
+		reflect.TypeFor[ui.Standing]():    {Type: "string", Enum: []any{string(ui.Done), string(ui.HasFailed), string(ui.IsHeld), string(ui.Interrupted), string(ui.Runs), string(ui.IsReady), string(ui.Waits)}},
 		reflect.TypeFor[time.Time]():      {Type: "string", Format: "date-time"},
 		reflect.TypeFor[ID](): {Type: "string", Pattern: `^P[0-9]+(\.M[0-9]+(\.T[0-9]+(\.S[0-9]+)?)?)?$`,
 			Description: "P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4; it extends its parent's"},
@@ -136,18 +147,89 @@ func walk(s *jsonschema.Schema, do func(*jsonschema.Schema)) {
 	walk(s.AdditionalProperties, do)
 }
 
-// events is the schema of a line of `run --progress json`.
-func events() (*jsonschema.Schema, error) {
-	out := &jsonschema.Schema{Schema: Draft, Title: "a line of hacky run --progress json"}
-	for _, t := range ui.EventTypes() {
+// Results are the documents that commands print with -o json, by the name of the
+// command.
+func Results() map[string][]reflect.Type {
+	return map[string][]reflect.Type{
+		"agents":      {reflect.TypeFor[result.Agents]()},
+		"checkpoints": {reflect.TypeFor[result.Checkpoints]()},
+		"config":      {reflect.TypeFor[result.Config]()},
+		"doctor":      {reflect.TypeFor[result.Doctor](), reflect.TypeFor[doctor.Tally]()},
+		"history":     {reflect.TypeFor[result.History]()},
+		"logs":        {reflect.TypeFor[result.Logs]()},
+		"next":        {reflect.TypeFor[ui.Next]()},
+		"plan":        {reflect.TypeFor[ui.Plan]()},
+		"recover":     {reflect.TypeFor[result.Recover]()},
+		"sessions":    {reflect.TypeFor[result.Sessions]()},
+		"show":        {reflect.TypeFor[result.Show]()},
+		"status":      {reflect.TypeFor[ui.Status]()},
+		"validate":    {reflect.TypeFor[result.Validate]()},
+		"verify":      {reflect.TypeFor[result.Verify]()},
+		"version":     {reflect.TypeFor[result.Version]()},
+		"why":         {reflect.TypeFor[ui.Why]()},
+	}
+}
+
+// oneOf is the schema of what hacky prints, one of these types. Later versions
+// may say more, so other keys are allowed.
+func oneOf(title string, types ...reflect.Type) (*jsonschema.Schema, error) {
+	out := &jsonschema.Schema{}
+	for _, t := range types {
 		s, err := infer(t)
 		if err != nil {
-			return nil, fmt.Errorf("schema event: %w", err)
+			return nil, err
 		}
-		s.AdditionalProperties = nil // later versions may say more
+		walk(s, printed)
 		out.AnyOf = append(out.AnyOf, s)
 	}
+	if len(out.AnyOf) == 1 {
+		out = out.AnyOf[0]
+	}
+	out.Schema, out.Title = Draft, title
 	return out, nil
+}
+
+// events is the schema of a line of `run --progress json`.
+func events() (*jsonschema.Schema, error) {
+	shapes := ui.EventShapes()
+	of := make([]reflect.Type, len(shapes))
+	for k := range shapes {
+		of[k] = shapes[k].Of
+	}
+	out, err := oneOf("a line of hacky run --progress json", of...)
+	if err != nil {
+		return nil, err
+	}
+	for k, s := range out.AnyOf {
+		for _, name := range shapes[k].Types {
+			s.Properties["type"].Enum = append(s.Properties["type"].Enum, name)
+		}
+		s.Properties["v"] = &jsonschema.Schema{Enum: []any{1}}
+	}
+	return out, nil
+}
+
+// printed makes of an object one as hacky prints it: other keys may come with
+// later versions, what has no value is left out and not null, and neither is a
+// list or an element of one.
+func printed(s *jsonschema.Schema) {
+	if s.Properties != nil {
+		s.AdditionalProperties = nil
+	}
+	for name, p := range s.Properties {
+		if !slices.Contains(s.Required, name) || slices.Contains(p.Types, "array") {
+			notNull(p)
+		}
+	}
+	if s.Items != nil {
+		notNull(s.Items)
+	}
+}
+
+func notNull(s *jsonschema.Schema) {
+	if len(s.Types) == 2 && s.Types[0] == "null" {
+		s.Type, s.Types = s.Types[1], nil
+	}
 }
 
 // hackyYAML is the schema of hacky.yaml: the option table, and the sections.

@@ -3,9 +3,9 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -32,8 +32,15 @@ func TestFresh(t *testing.T) {
 			t.Errorf("%s is not fresh: go generate ./internal/schema (%v)", name, err)
 		}
 	}
-	if there, err := os.ReadDir(files); err != nil || len(there) != len(all) {
-		t.Errorf("%d files for %d schemas, %v", len(there), len(all), err)
+	there := 0
+	err = filepath.WalkDir(files, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			there++
+		}
+		return err
+	})
+	if err != nil || there != len(all) {
+		t.Errorf("%d files for %d schemas, %v", there, len(all), err)
 	}
 }
 
@@ -213,14 +220,5 @@ func TestDescribed(t *testing.T) {
 		if p.Description == "" {
 			t.Errorf("hacky.yaml: %s has no description", name)
 		}
-	}
-	if names := slices.Collect(func(yield func(string) bool) {
-		for n := range all {
-			if !yield(n) {
-				return
-			}
-		}
-	}); len(names) != 7 {
-		t.Errorf("schemas %v", names)
 	}
 }

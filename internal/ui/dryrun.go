@@ -50,11 +50,11 @@ func DryRun(w io.Writer, kind string, p *Plan, width int) error {
 	now := time.Now()
 	for k := range p.Subtasks {
 		s := &p.Subtasks[k]
-		if err := enc.Encode(jsonPlanned{1, now, "subtaskPlanned", p.Session, s.ID, s.Title, s.Command, s.Wave, s.Points}); err != nil {
+		if err := enc.Encode(jsonPlanned{1, now, plannedType, p.Session, s.ID, s.Title, s.Command, s.Wave, s.Points}); err != nil {
 			return err
 		}
 	}
-	if err := enc.Encode(jsonDryRun{1, now, "summary", p.Session, true, p.Total, 0, p.Parallelism, len(p.Waves), p.Critical, p.Estimate, p.OutOfScope}); err != nil {
+	if err := enc.Encode(jsonDryRun{1, now, summaryType, p.Session, true, p.Total, 0, p.Parallelism, len(p.Waves), p.Critical, p.Estimate, p.OutOfScope}); err != nil {
 		return err
 	}
 	return out.Flush()

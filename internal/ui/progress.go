@@ -253,16 +253,14 @@ func subtasksWait(n int) string {
 	return fmt.Sprintf("%d subtasks wait", n)
 }
 
-// jsonHold is an event of a credential as it is printed, and a part of the
-// summary.
-type jsonHold struct {
-	V          int              `json:"v,omitempty"`
-	Time       *time.Time       `json:"time,omitempty"`
-	Type       engine.EventType `json:"type,omitempty"`
-	Session    string           `json:"session,omitempty"`
+// jsonQuota is an event of a credential as it is printed.
+type jsonQuota struct {
+	V          int              `json:"v"`
+	Time       time.Time        `json:"time"`
+	Type       engine.EventType `json:"type"`
+	Session    string           `json:"session"`
 	Credential string           `json:"credential"`
 	Until      *time.Time       `json:"until,omitempty"`
-	Waiting    int              `json:"waiting,omitempty"`
 }
 
 // jsonEvent is an event of a subtask as it is printed.
@@ -294,7 +292,7 @@ func (p *jsonProgress) Event(ev engine.Event) {
 		until = &ev.Until
 	}
 	if ev.Item < 0 {
-		p.print(jsonHold{V: 1, Time: &ev.Time, Type: ev.Type, Session: p.session, Credential: ev.Credential, Until: until})
+		p.print(jsonQuota{1, ev.Time, ev.Type, p.session, ev.Credential, until})
 		return
 	}
 	e := jsonEvent{V: 1, Time: ev.Time, Type: ev.Type, Session: p.session, ID: ev.ID, Title: p.b.Items[ev.Item].Title,
@@ -315,6 +313,12 @@ type jsonBlocked struct {
 	By string `json:"by"`
 }
 
+type jsonHeld struct {
+	Credential string    `json:"credential"`
+	Until      time.Time `json:"until"`
+	Waiting    int       `json:"waiting"` // subtasks
+}
+
 // jsonSummary is the last line of `--progress json`.
 type jsonSummary struct {
 	V          int           `json:"v"`
@@ -329,7 +333,7 @@ type jsonSummary struct {
 	Failed     []jsonFailed  `json:"failed"`
 	Blocked    []jsonBlocked `json:"blocked"`
 	Left       []string      `json:"left"`
-	Held       []jsonHold    `json:"held,omitempty"`
+	Held       []jsonHeld    `json:"held,omitempty"`
 	Limit      string        `json:"limit,omitempty"`
 	Error      string        `json:"error,omitempty"`
 	DurationMs int64         `json:"durationMs"`
@@ -347,7 +351,7 @@ type jsonFailed struct {
 
 func (p *jsonProgress) Summary(s Summary) {
 	out := s.Outcome
-	e := jsonSummary{V: 1, Time: time.Now(), Type: "summary", Session: p.session, Total: s.Total, Done: s.Done,
+	e := jsonSummary{V: 1, Time: time.Now(), Type: summaryType, Session: p.session, Total: s.Total, Done: s.Done,
 		Started: out.Started, Completed: out.Completed, Retried: out.Retried, Limit: out.Limit, Error: s.Error,
 		Failed: []jsonFailed{}, Blocked: []jsonBlocked{}, Left: []string{},
 		DurationMs: out.Duration.Milliseconds(), Exit: s.Exit}
@@ -361,7 +365,7 @@ func (p *jsonProgress) Summary(s Summary) {
 		e.Left = append(e.Left, p.b.Items[i].ID)
 	}
 	for _, h := range out.Held {
-		e.Held = append(e.Held, jsonHold{Credential: h.Credential, Until: &h.Until, Waiting: h.Waiting})
+		e.Held = append(e.Held, jsonHeld(h))
 	}
 	p.print(e)
 }
@@ -376,9 +380,28 @@ func (p *jsonProgress) print(v any) {
 	_, _ = p.w.Write(append(line, '\n'))
 }
 
-// EventTypes are the types that `--progress json` encodes, for those who
-// describe its lines to programs.
-func EventTypes() []reflect.Type {
-	return []reflect.Type{reflect.TypeFor[jsonEvent](), reflect.TypeFor[jsonHold](), reflect.TypeFor[jsonSummary](),
-		reflect.TypeFor[jsonPlanned](), reflect.TypeFor[jsonDryRun]()}
+// EventShape is how lines of `--progress json` are encoded that have one of
+// these types.
+type EventShape struct {
+	Of    reflect.Type
+	Types []string
 }
+
+// EventShapes are all there are, for those who describe the lines to programs.
+func EventShapes() []EventShape {
+	subtask := []string{string(engine.SubtaskStarted), string(engine.SubtaskStage), string(engine.SubtaskRetrying), string(engine.SubtaskHeld),
+		string(engine.SubtaskFinished), string(engine.SubtaskStopped), string(engine.SubtaskSkipped)}
+	return []EventShape{
+		{reflect.TypeFor[jsonEvent](), subtask},
+		{reflect.TypeFor[jsonQuota](), []string{string(engine.QuotaHeld), string(engine.QuotaReleased)}},
+		{reflect.TypeFor[jsonSummary](), []string{summaryType}},
+		{reflect.TypeFor[jsonPlanned](), []string{plannedType}},
+		{reflect.TypeFor[jsonDryRun](), []string{summaryType}},
+	}
+}
+
+// The types of events that no engine sends.
+const (
+	summaryType = "summary"
+	plannedType = "subtaskPlanned"
+)

@@ -27,7 +27,11 @@ func generate(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, name+".schema.json"), text, 0o644); err != nil {
+		file := filepath.Join(dir, name+".schema.json")
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, text, 0o644); err != nil {
 			return err
 		}
 	}
