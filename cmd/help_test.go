@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// Every command's help says what it is for, its exit codes, and two examples.
-func TestHelp(t *testing.T) {
-	dir := t.TempDir()
+// commandNames are the commands, as help lists them.
+func commandNames(t *testing.T, dir string) []string {
+	t.Helper()
 	root := hacky(t, dir, "--help")
 	root.wants(t, 0)
-	commands := [][]string{{}}
+	var names []string
 	for _, group := range []string{"Run", "See", "Steer", "Check", "Agents", "Hacky itself"} {
 		_, list, ok := strings.Cut(root.stdout, "\n"+group+":\n")
 		if !ok {
@@ -19,14 +19,24 @@ func TestHelp(t *testing.T) {
 		}
 		list, _, _ = strings.Cut(list, "\n\n")
 		for line := range strings.Lines(list) {
-			commands = append(commands, []string{strings.Fields(line)[0]})
+			names = append(names, strings.Fields(line)[0])
 		}
 	}
 	if strings.Contains(root.stdout, "Additional") {
 		t.Errorf("a command is in no group:\n%s", root.stdout)
 	}
-	if len(commands) < 26 {
-		t.Fatalf("only %d commands: %v", len(commands), commands)
+	if len(names) < 25 {
+		t.Fatalf("only %d commands: %v", len(names), names)
+	}
+	return names
+}
+
+// Every command's help says what it is for, its exit codes, and two examples.
+func TestHelp(t *testing.T) {
+	dir := t.TempDir()
+	commands := [][]string{{}}
+	for _, name := range commandNames(t, dir) {
+		commands = append(commands, []string{name})
 	}
 	example := regexp.MustCompile(`(?m)^  .*hacky .*$`)
 	for _, c := range commands {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"sort"
 	"strconv"
@@ -133,5 +134,60 @@ func events(ts *testscript.TestScript, _ bool, keys []string) {
 				ts.Fatalf("no %q in %s", k, line)
 			}
 		}
+	}
+}
+
+// TestGoldens: of every command, in every form that it has, some script compares
+// the whole of what is printed with golden text.
+func TestGoldens(t *testing.T) {
+	dir := t.TempDir()
+	names, err := filepath.Glob("../testdata/script/*.txtar")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	golden := map[string]bool{}
+	call := regexp.MustCompile(`^.*\bhacky ([a-z]+)( .*)?$`)
+	form := regexp.MustCompile(` (?:-o|--output)[ =]([a-z]+)`)
+	for _, name := range names {
+		text, _, _ := strings.Cut(read(t, name), "\n-- ") // the script, without its files
+		called := ""
+		for line := range strings.Lines(text) {
+			line = strings.TrimSpace(line)
+			switch m := call.FindStringSubmatch(line); {
+			case m != nil:
+				called = m[1]
+				if f := form.FindStringSubmatch(m[2]); f != nil {
+					called += " " + f[1]
+				}
+			case strings.HasPrefix(line, "cmp stdout ") || strings.HasPrefix(line, "cmp out ") || strings.HasPrefix(line, "cmp ../"):
+				golden[called] = true
+			}
+		}
+	}
+	// What these print is long text for people and programs, and held elsewhere.
+	elsewhere := map[string]string{"completion": "TestBashCompletes, TestOtherShells", "man": "TestCommandPages", "help": "TestCommandPages", "report": "internal/report, TestReportInChromium"}
+	forms := regexp.MustCompile(`(?m)--output string +output: (.*?)( \(default "([a-z]+)"\))?$`)
+	commands, seen := commandNames(t, dir), 0
+	for _, c := range commands {
+		if elsewhere[c] != "" {
+			continue
+		}
+		wanted := []string{""}
+		if m := forms.FindStringSubmatch(hacky(t, dir, c, "--help").stdout); m != nil {
+			wanted = regexp.MustCompile(`\b(text|table|tree|json|yaml|dot|mermaid|svg)\b`).FindAllString(m[1], -1)
+			for k, w := range wanted {
+				if w == m[3] {
+					wanted[k] = ""
+				}
+			}
+		}
+		for _, w := range wanted {
+			if seen++; !golden[strings.TrimSpace(c+" "+w)] {
+				t.Errorf("no script compares \"hacky %s\" in the form %q with golden text", c, w)
+			}
+		}
+	}
+	if seen < 50 {
+		t.Errorf("only %d forms", seen)
 	}
 }
