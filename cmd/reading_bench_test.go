@@ -55,6 +55,11 @@ func BenchmarkReading(b *testing.B) {
 		{"status", func() error { return a.status(&cfg, statusOptions{output: "table"}) }},
 		{"status-tree", func() error { return a.status(&cfg, statusOptions{output: "tree"}) }},
 		{"status-json", func() error { return a.status(&cfg, statusOptions{output: "json"}) }},
+		{"complete", func() error {
+			root := a.root()
+			root.SetArgs([]string{"__complete", "--session", dir, "show", last[:len(last)-1]})
+			return root.Execute()
+		}},
 	} {
 		b.Run(command.name, func(b *testing.B) {
 			load, whole := time.Hour, time.Hour // the least of each: what the machine does else only adds

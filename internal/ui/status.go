@@ -86,74 +86,79 @@ func (s *Status) JSON(w io.Writer) error {
 	if err := enc.Encode(&short); err != nil {
 		return err
 	}
-	b := bufio.NewWriterSize(w, 1<<16) // Flush tells of errors
-	_, _ = b.WriteString(strings.TrimSuffix(text.String(), "[],\n  \"items\": []\n}\n"))
-	blocked := listWriter{b: b}
+	l := listWriter{w: w}
+	l.text(strings.TrimSuffix(text.String(), "[],\n  \"items\": []\n}\n"))
 	for _, bl := range s.Blocked {
-		blocked.object("id", bl.ID, "title", bl.Title, "by", bl.By)
+		l.object(&[4]string{"id", "title", "by"}, bl.ID, bl.Title, bl.By)
 	}
-	blocked.end()
-	_, _ = b.WriteString(",\n  \"items\": ")
-	items := listWriter{b: b}
+	l.end()
+	l.text(",\n  \"items\": ")
 	for i := range s.Backlog.Items {
 		if it := &s.Backlog.Items[i]; s.Chosen[i] {
-			items.object("id", it.ID, "type", it.Kind.String(), "title", it.Title, "status", s.Statuses[i].String())
+			l.object(&[4]string{"id", "type", "title", "status"}, it.ID, it.Kind.String(), it.Title, s.Statuses[i].String())
 		}
 	}
-	items.end()
-	_, _ = b.WriteString("\n}\n")
-	return b.Flush()
+	l.end()
+	l.text("\n}\n")
+	return l.flush()
 }
 
-// listWriter prints a list of objects with texts, indented as encoding/json
-// would in an object.
+// listWriter prints lists of objects with texts, indented as encoding/json would
+// in an object. BenchmarkStatus has it beside parsing what it prints.
 type listWriter struct {
-	b   *bufio.Writer
-	any bool
+	w   io.Writer
+	buf []byte
+	any bool // object of this list
+	err error
 }
 
-// object prints names and values in turn. Errors are the Flush's.
-func (l *listWriter) object(pairs ...string) {
-	before := ",\n    {"
-	if !l.any {
-		l.any, before = true, "[\n    {"
+func (l *listWriter) text(s string) { l.buf = append(l.buf, s...) }
+
+// object prints values by their keys.
+func (l *listWriter) object(keys *[4]string, values ...string) {
+	b := l.buf
+	if l.any {
+		b = append(b, ",\n    {\n      \""...)
+	} else {
+		l.any, b = true, append(b, "[\n    {\n      \""...)
 	}
-	_, _ = l.b.WriteString(before)
-	for k := 0; k < len(pairs); k += 2 {
-		before = ",\n      \""
-		if k == 0 {
-			before = "\n      \""
+	for k, value := range values {
+		if k > 0 {
+			b = append(b, ",\n      \""...)
 		}
-		_, _ = l.b.WriteString(before)
-		_, _ = l.b.WriteString(pairs[k])
-		_, _ = l.b.WriteString("\": ")
-		if value := pairs[k+1]; plainText(value) {
-			_ = l.b.WriteByte('"')
-			_, _ = l.b.WriteString(value)
-			_ = l.b.WriteByte('"')
+		b = append(append(b, keys[k]...), "\": "...)
+		if plainText(value) {
+			b = append(append(append(b, '"'), value...), '"')
 		} else {
-			_, _ = l.b.WriteString(quoted(value))
+			b = append(b, quoted(value)...)
 		}
 	}
-	_, _ = l.b.WriteString("\n    }")
+	l.buf = append(b, "\n    }"...)
+	if len(l.buf) > 1<<16 {
+		_ = l.flush() // tells again at the end
+	}
 }
 
 func (l *listWriter) end() {
-	text := "[]"
 	if l.any {
-		text = "\n  ]"
+		l.text("\n  ]")
+	} else {
+		l.text("[]")
 	}
-	_, _ = l.b.WriteString(text)
+	l.any = false
+}
+
+func (l *listWriter) flush() error {
+	if l.err == nil {
+		_, l.err = l.w.Write(l.buf)
+	}
+	l.buf = l.buf[:0]
+	return l.err
 }
 
 // plainText tells whether JSON has a string as it is.
 func plainText(s string) bool {
-	for k := range len(s) {
-		if c := s[k]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
+	return printable(s) && strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0
 }
 
 // quoted is a string as JSON has it.
@@ -305,27 +310,34 @@ func bar(done, all, long int, unicode bool) string {
 // Tree prints the chosen items, indented by their level. Unless all are wanted,
 // branches that are finished are folded into one line.
 func (s *Status) Tree(w io.Writer, on Screen, all bool) error {
-	b := bufio.NewWriterSize(w, 1<<16)
-	finished := s.finished()
+	b := bufio.NewWriterSize(w, 1<<16) // Flush tells of errors
+	var finished []int
+	if !all {
+		finished = s.finished()
+	}
 	for i := 0; i < len(s.Backlog.Items); i++ {
 		if !s.Chosen[i] {
 			continue
 		}
 		it := &s.Backlog.Items[i]
-		status := s.Statuses[i].String()
-		line := "            "[:2*it.Kind] + status + "              "[len(status):] + it.ID + "  " + Clean(it.Title)
-		if n := finished[i]; n > 0 && it.Kind != backlog.Subtask && !all {
-			if on.Width > 0 {
-				line = cut(line, max(1, on.Width-len(folded(n))))
-			}
-			line += folded(n)
+		status, fold := s.Statuses[i].String(), ""
+		if !all && finished[i] > 0 && it.Kind != backlog.Subtask {
+			fold = folded(finished[i])
 			i = int(it.End) - 1
 		}
-		line = cut(line, on.Width)
+		indent, pad := "            "[:2*it.Kind], "              "[len(status):]
+		if on.Width <= 0 {
+			for _, part := range [...]string{indent, on.Style.Word(status), pad, it.ID, "  ", Clean(it.Title), fold, "\n"} {
+				_, _ = b.WriteString(part)
+			}
+			continue
+		}
+		line := indent + status + pad + it.ID + "  " + Clean(it.Title)
+		line = cut(cut(line, max(1, on.Width-len(fold)))+fold, on.Width)
 		if on.Style.On {
 			line = strings.Replace(line, status, on.Style.Word(status), 1) // the first in the line; none if it was cut
 		}
-		_, _ = b.WriteString(line) // Flush tells of errors
+		_, _ = b.WriteString(line)
 		_ = b.WriteByte('\n')
 	}
 	return b.Flush()

@@ -18,6 +18,9 @@ var columns = runewidth.Condition{StrictEmojiNeutral: true}
 // Clean makes text safe for a terminal: control characters, which could move
 // the cursor or fake lines, become spaces.
 func Clean(s string) string {
+	if printable(s) {
+		return s
+	}
 	ok := true
 	for _, r := range s {
 		if deceives(r) || r == utf8.RuneError {
@@ -34,6 +37,17 @@ func Clean(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// printable tells whether a text is ASCII without control characters, as most
+// are: it is what terminals and JSON have as it is, but for quotes.
+func printable(s string) bool {
+	for k := range len(s) {
+		if c := s[k]; c < ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // deceives tells what is not a mark on the screen: control characters, and
