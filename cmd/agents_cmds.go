@@ -245,6 +245,7 @@ func (a *app) checkpoints(cfg *config.Config, id, output string) error {
 		return err
 	}
 	rows := [][]string{{"TIME", "LABEL", "STAGE", "FIX", "PASSED", "ERROR"}}
+	now := time.Now()
 	for _, c := range list {
 		var passed []string
 		for _, p := range c.State.Passed {
@@ -254,7 +255,7 @@ func (a *app) checkpoints(cfg *config.Config, id, output string) error {
 		if c.Error != nil {
 			failure = *c.Error
 		}
-		rows = append(rows, []string{c.CreatedAt.Local().Format(time.DateTime), c.Label, c.State.Stage, fmt.Sprint(c.State.FixAttempt), strings.Join(passed, ", "), failure})
+		rows = append(rows, []string{ui.Ago(c.CreatedAt, now), c.Label, c.State.Stage, fmt.Sprint(c.State.FixAttempt), strings.Join(passed, ", "), failure})
 	}
 	return ui.Table(a.stdout, a.screen(), 5, rows)
 }

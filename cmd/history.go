@@ -77,8 +77,9 @@ func (a *app) history(loc session.Location, limit int, output string) error {
 		return err
 	}
 	rows := [][]string{{"STARTED", "TOOK", "COMPLETED", "FAILED", "RETRIED", "RUN", ""}}
+	now := time.Now()
 	for _, r := range out {
-		rows = append(rows, []string{r.Started.Local().Format(time.DateTime), ui.Duration(r.Ended.Sub(r.Started)),
+		rows = append(rows, []string{ui.Ago(r.Started, now), ui.Duration(r.Ended.Sub(r.Started)),
 			strconv.Itoa(r.Completed), strconv.Itoa(r.Failed), strconv.Itoa(r.Retried), ui.Clean(r.RunID), runRemark(r)})
 	}
 	return ui.Table(a.stdout, a.screen(), len(rows[0])-1, rows)

@@ -104,6 +104,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d\b`), "HH:MM:SS"},
 	{regexp.MustCompile(`\b(\d+m)?\d+(\.\d+)?(ms|s)\b`), "DUR"},
 	{regexp.MustCompile(`DATE \d\d:\d\d \(\d+ days ago\)`), "DAYS AGO"},
+	{regexp.MustCompile(`(DATE \d\d:\d\d|HH:MM:SS) \((DUR|\d+[mh]) ago\)`), "HH:MM:SS (DUR ago)"}, // also if midnight has passed
 	{regexp.MustCompile(`"(durationMs|delayMs)":\d+`), `"$1":N`},
 	{regexp.MustCompile(`"base": "[0-9a-f]{64}"`), `"base": "SHA256"`},
 	{regexp.MustCompile(`process \d+`), "process PID"},

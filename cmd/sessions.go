@@ -59,13 +59,14 @@ func (a *app) sessions(cfg *config.Config, output string) error {
 		return err
 	}
 	rows := [][]string{{"", "SESSION", "DONE", "FAILED", "ACTIVE", ""}}
+	now := time.Now()
 	for _, s := range list {
 		mark, active := "", ""
 		if s.Default {
 			mark = "*"
 		}
 		if s.LastActivity != nil {
-			active = s.LastActivity.Local().Format(time.DateTime)
+			active = ui.Ago(*s.LastActivity, now)
 		}
 		done, failed := fmt.Sprintf("%d of %d", s.Done, s.Total), fmt.Sprint(s.Counts[backlog.Failed.String()])
 		if s.Error != "" {

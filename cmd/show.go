@@ -104,10 +104,10 @@ func (a *app) show(cfg *config.Config, id, output string) error {
 	if output != "table" {
 		return document(a.stdout, output, s)
 	}
-	return printShow(a.stdout, s, loc.Dir)
+	return printShow(a.stdout, s, loc.Dir, time.Now())
 }
 
-func printShow(w io.Writer, s result.Show, dir string) error {
+func printShow(w io.Writer, s result.Show, dir string, now time.Time) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s\n%s, %s\n", s.ID, ui.Clean(s.Title), s.Type, s.Status)
 	paragraph := func(title, text string) {
@@ -136,20 +136,20 @@ func printShow(w io.Writer, s result.Show, dir string) error {
 		b.WriteString("\nnotes\n")
 	}
 	for _, n := range s.Notes {
-		fmt.Fprintf(&b, "  %s  %s: %s\n", n.At.Local().Format(time.DateTime), n.Status, ui.Clean(n.Note))
+		fmt.Fprintf(&b, "  %s  %s: %s\n", ui.Ago(n.At, now), n.Status, ui.Clean(n.Note))
 	}
 	if len(s.Attempts) > 0 {
 		b.WriteString("\nattempts\n")
 	}
 	for _, r := range s.Attempts {
-		printAttempt(&b, r, dir)
+		printAttempt(&b, r, dir, now)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func printAttempt(b *strings.Builder, r result.Attempt, dir string) {
-	fmt.Fprintf(b, "  #%d  %s  %s", r.Attempt, r.Started.Local().Format(time.DateTime), r.Class)
+func printAttempt(b *strings.Builder, r result.Attempt, dir string, now time.Time) {
+	fmt.Fprintf(b, "  #%d  %s  %s", r.Attempt, ui.Ago(r.Started, now), r.Class)
 	if r.Reason != "" {
 		fmt.Fprintf(b, ": %s", ui.Clean(r.Reason))
 	}

@@ -43,11 +43,20 @@ func Ago(t, now time.Time) string {
 	if t.Format(time.DateOnly) != now.Format(time.DateOnly) {
 		text = t.Format("2006-01-02 15:04")
 	}
-	ago := max(0, now.Sub(t))
-	if days := int(ago / (24 * time.Hour)); days > 1 {
-		return fmt.Sprintf("%s (%d days ago)", text, days)
+	return text + " (" + roughly(max(0, now.Sub(t))) + " ago)"
+}
+
+// roughly is a duration in its largest unit.
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
 	}
-	return text + " (" + Duration(ago.Round(time.Second)) + " ago)"
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
 // stands is what is told about a subtask after its name.
