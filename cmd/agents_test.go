@@ -390,6 +390,10 @@ func TestVerify(t *testing.T) {
 	r := w.hacky(nil, "verify")
 	r.wants(t, 0)
 	contains(t, "verify", r.stdout, "2 subtasks verified, 0 no longer hold", "has no gates")
+	contains(t, "logs", w.hacky(nil, "logs", "P1.M1.T1.S1").stdout, "== P1.M1.T1.S1, attempt 1, gate-2: exit 0", "== P1.M1.T1.S1, verify, gate-2 ==\nfine\n")
+	if r := w.hacky(nil, "logs", "P1.M1.T1.S1", "--attempt", "1"); strings.Contains(r.stdout, "verify") {
+		t.Errorf("no attempt's: %s", r.stdout)
+	}
 	if err := os.Remove(filepath.Join(w.dir, "there")); err != nil {
 		t.Fatal(err)
 	}

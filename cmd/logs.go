@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"slices"
@@ -29,7 +30,7 @@ func (a *app) logsCmd() *cobra.Command {
 		Use:   "logs ID",
 		Short: "Print what the attempts of a subtask printed",
 		Long: `Print the logs of a subtask: of every attempt, every stage and gate, oldest
-first, each under a line that says which. Secrets are masked as they are in the
+first, and of the last "hacky verify", each under a line that says which. Secrets are masked as they are in the
 files; on a terminal, control characters are taken out. It takes no lock.
 
 With -f what is still printed follows, through retries and stages, until the
@@ -150,6 +151,9 @@ func (l *logReader) sections() ([]result.Log, error) {
 	for _, n := range l.attempts() {
 		byAttempt[n] = l.files(n, byAttempt[n])
 	}
+	if logs := l.files(verified, nil); logs != nil {
+		byAttempt[verified] = logs
+	}
 	var out []result.Log
 	for n, sections := range byAttempt {
 		for _, s := range sections {
@@ -158,8 +162,19 @@ func (l *logReader) sections() ([]result.Log, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b result.Log) int { return cmp.Compare(a.Attempt, b.Attempt) })
+	slices.SortStableFunc(out, func(a, b result.Log) int { return cmp.Compare(order(a.Attempt), order(b.Attempt)) })
 	return out, nil
+}
+
+// verified stands for no attempt, but the last "hacky verify".
+const verified = 0
+
+// order puts what was verified behind all attempts.
+func order(attempt int) int {
+	if attempt == verified {
+		return math.MaxInt
+	}
+	return attempt
 }
 
 // gateName is what the configuration calls a gate that logs call gate-1-NAME.
@@ -219,6 +234,9 @@ func (l *logReader) files(n int, known []result.Log) []result.Log {
 }
 
 func (l *logReader) file(attempt int, name string) string {
+	if attempt == verified {
+		return path.Join("artifacts", l.id, "verify", name)
+	}
 	return path.Join("artifacts", l.id, "attempt-"+strconv.Itoa(attempt), name)
 }
 

@@ -101,6 +101,9 @@ func (p *logPrinter) header(s result.Log, key string) error {
 	first := p.last == ""
 	p.last = key
 	text := fmt.Sprintf("%s, attempt %d, %s", p.id, s.Attempt, s.Stage)
+	if s.Attempt == verified {
+		text = fmt.Sprintf("%s, verify, %s", p.id, s.Stage)
+	}
 	if s.Result != "" {
 		text += ": " + s.Result
 	}

@@ -85,7 +85,7 @@ type Logs struct {
 
 // Log is a log, or a command that printed nothing.
 type Log struct {
-	Attempt int    `json:"attempt" yaml:"attempt"`
+	Attempt int    `json:"attempt" yaml:"attempt"` // 0: none, but the last "hacky verify"
 	Stage   string `json:"stage" yaml:"stage"`
 	Result  string `json:"result,omitempty" yaml:"result,omitempty"` // "" while it is not on record
 	File    string `json:"file,omitempty" yaml:"file,omitempty"`     // in the session directory
