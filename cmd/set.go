@@ -29,7 +29,8 @@ follow. It works while a run is going on. On a terminal it asks before it
 changes more than 20.
 
 Statuses: Planned, Researching, Implementing, Retrying, Complete, Failed,
-Obsolete. Exit codes: 0 written, 1 you said no, 2 mistake in the call, 3
+Obsolete. Exit codes: 0 written, 1 you said no, or another program has set
+something else in the same instant, 2 mistake in the call, 3
 tasks.json cannot be written and the updates wait in the recovery file.`,
 		Example: `  hacky set P1.M1.T1.S1 Complete --note 'done by hand, see the wiki'
   hacky set 'P2.*' P1.M3.T2 Obsolete --from-status Planned,Failed --dry-run`,
@@ -202,7 +203,23 @@ func (a *app) edit(ctx context.Context, cfg *config.Config, log zerolog.Logger, 
 	if err = errors.Join(err, s.Close(context.WithoutCancel(ctx))); err != nil {
 		return err
 	}
-	return a.tell(e, c)
+	return errors.Join(a.tell(e, c), c.gaveWay(s, e.to))
+}
+
+// gaveWay names what was changed to another status in the same instant.
+func (c *chosen) gaveWay(s *session.Session, to backlog.Status) error {
+	var errs []error
+	for _, id := range c.ids {
+		if now, ok := s.Status(id); ok && now != to {
+			errs = append(errs, fmt.Errorf("%s is %s: another program has set that at the same time; look at it, then do this again", id, now))
+		} else if !ok {
+			errs = append(errs, fmt.Errorf("%s is no longer in the backlog: another program has removed it", id))
+		}
+	}
+	if errs == nil {
+		return nil
+	}
+	return &exitError{exitFailed, errors.Join(errs...)}
 }
 
 // only leaves out what was not there when the user was asked.
@@ -220,7 +237,7 @@ func (c *chosen) only(confirmed map[string]bool) {
 func (c *chosen) changes(to backlog.Status) []session.Change {
 	out := make([]session.Change, len(c.ids))
 	for k, id := range c.ids {
-		out[k] = session.Change{ID: id, To: to}
+		out[k] = session.Change{ID: id, To: to, Over: c.from[k]}
 	}
 	return out
 }

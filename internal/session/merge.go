@@ -30,7 +30,8 @@ func (s *Session) mergeFile() error {
 //   - the same status: there is nothing to decide;
 //   - this run executes the item just now: ours stays, whatever they say, as
 //     an agent must not award itself a status; a hacky set is believed;
-//   - theirs is Complete: it stays;
+//   - theirs is Complete: it stays, unless it is the very one that ours was meant
+//     to turn back;
 //   - theirs is one that the file had before, under our eyes, and no hacky has
 //     noted that it said so: their program had read the file earlier and saved
 //     an old status with it. Ours stays;
@@ -117,7 +118,7 @@ func (s *Session) decide(it *backlog.Item, seen uint8, running bool, saved time.
 		return
 	case running && (!noted || !when.After(ours.At)):
 		keepOurs, why = true, "it is being executed, and its status follows from how that ends, not from what a program writes"
-	case theirs == backlog.Complete:
+	case theirs == backlog.Complete && !(s.turned[it.ID] && noted && when.Before(ours.At)):
 		why = "a Complete of another program is never turned back"
 	case s.notes.later(it.ID, ours.At):
 		why = "another hacky has said something else since"

@@ -228,3 +228,39 @@ func TestJudgedOnce(t *testing.T) {
 		t.Errorf("the first says %s", got)
 	}
 }
+
+// A Complete that a set has seen in a run's journal, and is to turn back, is
+// turned back although the run puts it into tasks.json first.
+func TestTurnsBackWhatItSaw(t *testing.T) {
+	t.Parallel()
+	for _, over := range []backlog.Status{backlog.Complete, backlog.Planned} {
+		l := home(t, sample(planned(2)...))
+		o := options(nil, nil)
+		o.Run = true
+		run := open(t, l, o)
+		acked := make(chan error, 1)
+		if err := run.Apply(func(err error) { acked <- err }, Change{ID: sub(1), To: backlog.Complete}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-acked; err != nil {
+			t.Fatal(err)
+		}
+		set := open(t, l, options(nil, nil))
+		if err := set.Apply(nil, Change{ID: sub(1), To: backlog.Failed, Over: over}); err != nil {
+			t.Fatal(err)
+		}
+		flush(t, run)
+		closeSession(t, set)
+		closeSession(t, run)
+		want := "FP"
+		if over != backlog.Complete { // it did not know
+			want = "CP"
+		}
+		if got := statuses(t, l); got != want {
+			t.Errorf("over %s: the file says %s, want %s", over, got, want)
+		}
+		if now, _ := set.Status(sub(1)); now.String()[0] != want[0] {
+			t.Errorf("over %s: set says %s", over, now)
+		}
+	}
+}

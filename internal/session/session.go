@@ -81,6 +81,7 @@ type Session struct {
 	doc      document
 	batch    map[string]Update // pending, by id
 	written  map[string]Update // what this session has flushed, by id
+	turned   map[string]bool   // the ids whose last change here is meant to turn a Complete back
 	recorded map[string]bool   // the ids in the journal
 	stable   uint64            // at least so many updates are on stable storage
 	seq      uint64
@@ -143,7 +144,7 @@ func (d *document) note() {
 // journal cannot be flushed is for Flush and Close to tell.
 func Open(l Location, opts Options) (*Session, error) {
 	s := &Session{loc: l, opts: opts, fs: opts.FS, log: opts.Log,
-		batch: map[string]Update{}, written: map[string]Update{}, recorded: map[string]bool{}, judged: notes{},
+		batch: map[string]Update{}, written: map[string]Update{}, turned: map[string]bool{}, recorded: map[string]bool{}, judged: notes{},
 		flushing: make(turn, 1), kick: make(chan struct{}, 1), closing: make(chan struct{}),
 		releaseRun: func() error { return nil }}
 	if s.fs == nil {
@@ -322,6 +323,11 @@ type Change struct {
 	ID string
 	To backlog.Status
 
+	// Over is the status that whoever asks for the change saw, journal included,
+	// and means to change; it counts only if it is Complete, which another program's
+	// flush may just be putting into the file, and is not turned back unless meant.
+	Over backlog.Status
+
 	// Urgent tells that nothing else goes on until this is acknowledged.
 	Urgent bool
 }
@@ -376,6 +382,9 @@ func (s *Session) accept(changes []Change) (updates []Update, err error) {
 		s.seq++
 		u := Update{ID: c.ID, From: s.doc.disk[i], To: c.To, At: time.Now(), Seq: s.seq}
 		s.batch[c.ID] = u
+		if s.turned[c.ID] = c.Over == backlog.Complete; !s.turned[c.ID] {
+			delete(s.turned, c.ID)
+		}
 		updates = append(updates, u)
 		s.doc.now[i] = c.To
 	}
