@@ -40,7 +40,7 @@ func (r *recorder) Record(ev engine.Event, acked func(error)) {
 		r.s.RefreshFully() // a status that the attempt awarded itself is told by being saved before its end
 		r.attempt(ev)
 	}
-	if ev.Type == engine.SubtaskSkipped {
+	if ev.Type == engine.SubtaskSkipped || ev.Type == engine.SubtaskRevived { // the session says so already
 		r.progress.Event(ev)
 		return
 	}

@@ -18,7 +18,8 @@ func (a *app) resetCmd() *cobra.Command {
 		Use:   "reset [ID...]",
 		Short: "Put failed and interrupted subtasks back to Planned",
 		Long: `Put subtasks that are Failed, or that a run left as if they were running, back
-to Planned, so that the next run takes them up; without ids all that are Failed.
+to Planned, so that a run that goes on or else the next one takes them up; without
+ids all that are Failed.
 Ids and patterns are as in "hacky set". With --downstream also what depends on
 them, directly or not, Complete ones included, as what they were made from is
 made anew. What a run executes just now is left alone, and so is what is

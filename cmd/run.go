@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -148,6 +149,7 @@ type job struct {
 	b        *backlog.Backlog
 	selected []bool
 	runner   *agent.Runner
+	engine   atomic.Pointer[local.Engine] // nil: nothing runs yet
 }
 
 func (j *job) close() {
@@ -252,6 +254,7 @@ func (j *job) run(ctx context.Context) error {
 	opts.Run, opts.Check, opts.Unsafe = true, j.check, journalUnsafe
 	opts.Holder = fmt.Sprintf("process %d, since %s", os.Getpid(), time.Now().Format(time.DateTime))
 	opts.Failed = func(err error) { signals.drain(err) }
+	opts.Changed = j.changed
 	s, err := session.Open(j.loc, opts)
 	if err != nil {
 		return err
@@ -345,6 +348,7 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 		QuotaWait: j.cfg.QuotaWait, Held: j.held(), Credentials: j.runner.Credentials,
 	})
 	supervisor := supervised(j.runner, j.runID, j.log)
+	j.engine.Store(e)
 	signals.attach(e, j.runner, s, supervisor, endProgress)
 	out := e.Run(ctx)
 	unsupervised(j.runner, supervisor, j.log)
@@ -387,6 +391,22 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 		return &exitError{code: sum.Exit}
 	}
 	return err
+}
+
+// changed lets the engine look at what others have changed, not at once: it is
+// called in the middle of what the engine may be waiting for.
+func (j *job) changed(ids []string) {
+	e := j.engine.Load()
+	if e == nil {
+		return // the plan is made of what the session says then
+	}
+	var items []int32
+	for _, id := range ids {
+		if i, ok := j.b.Lookup(id); ok {
+			items = append(items, i)
+		}
+	}
+	go e.Revise(items)
 }
 
 // held are the credentials that an earlier run has found used up.

@@ -19,7 +19,8 @@ type EventType string
 
 // The events of a subtask, in the order in which they may come: Started, Stage,
 // Retrying and Held any number of times, then one of Finished, Stopped and
-// Skipped, unless it is left held.
+// Skipped, unless it is left held. One that failed may be Revived, and begins
+// again, or Skipped.
 const (
 	SubtaskStarted  EventType = "subtaskStarted"  // an attempt begins
 	SubtaskStage    EventType = "subtaskStage"    // a further stage of it begins
@@ -28,6 +29,7 @@ const (
 	SubtaskFinished EventType = "subtaskFinished" // Complete or Failed
 	SubtaskStopped  EventType = "subtaskStopped"  // the run ends first; it is Planned again
 	SubtaskSkipped  EventType = "subtaskSkipped"  // somebody else completed it meanwhile
+	SubtaskRevived  EventType = "subtaskRevived"  // it had failed, and somebody else made it Planned: it will be executed again
 )
 
 // The events of a credential; Item is -1.

@@ -168,6 +168,51 @@ func (m *model) complete(t *testing.T, p *schedule.Plan, i int32) {
 	}
 }
 
+// revise lets others complete some subtasks and put some back that failed.
+func (m *model) revise(t *testing.T, p *schedule.Plan, completed, planned []int32) {
+	t.Helper()
+	var seized []int32
+	for _, i := range completed {
+		want := m.selected[i] && !m.done[i] && !m.running[i]
+		if got := p.Seize(i); got != want {
+			t.Fatalf("seize %s: %v", m.b.Items[i].ID, got)
+		}
+		if want {
+			seized = append(seized, i)
+			m.running[i], m.failed[i], m.cause[i] = true, false, -1
+		}
+	}
+	for _, i := range planned {
+		if got := p.Revive(i); got != m.failed[i] {
+			t.Fatalf("revive %s: %v", m.b.Items[i].ID, got)
+		}
+		m.failed[i] = false
+	}
+	for _, i := range seized {
+		p.Complete(i)
+		m.done[i], m.running[i] = true, false
+	}
+	p.Unblock()
+	for i := range m.cause {
+		m.cause[i] = -1
+	}
+	for _, i := range m.subtasks(func(i int32) bool { return m.failed[i] }) {
+		m.fail(i)
+	}
+}
+
+// some are a few subtasks.
+func (m *model) some(c choices) []int32 {
+	all := m.subtasks(func(int32) bool { return true })
+	var out []int32
+	for range c.IntN(4) {
+		if i := all[c.IntN(len(all))]; !slices.Contains(out, i) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
 func (m *model) blocked() []schedule.Blocked {
 	var out []schedule.Blocked
 	for _, i := range m.subtasks(func(i int32) bool { return m.cause[i] >= 0 }) {
@@ -200,6 +245,7 @@ func compare(t *testing.T, c choices) {
 	failing := c.IntN(3) // 0: nothing fails
 	var out []int32      // handed out and not ended
 	handed := map[int32]int{}
+	revisions := 0
 	for {
 		check(t, p, m)
 		ready := m.ready()
@@ -222,6 +268,11 @@ func compare(t *testing.T, c choices) {
 				m.complete(t, p, open[c.IntN(len(open))])
 				continue
 			}
+		}
+		if revisions < 5 && c.IntN(8) == 0 {
+			revisions++
+			m.revise(t, p, m.some(c), m.some(c))
+			continue
 		}
 		k := c.IntN(len(out))
 		i := out[k]

@@ -130,7 +130,13 @@ func (p *Plan) Complete(i int32) (released int) {
 func (p *Plan) Fail(i int32) []int32 {
 	p.leave(i)
 	p.state[i] = failed
-	var out []int32
+	out := p.block(i)
+	slices.Sort(out)
+	return out
+}
+
+// block blocks what waits for a failed subtask.
+func (p *Plan) block(i int32) (newly []int32) {
 	queue := []int32{i}
 	for len(queue) > 0 {
 		v := queue[0]
@@ -147,14 +153,61 @@ func (p *Plan) Fail(i int32) []int32 {
 					p.state[d] = blocked
 					p.cause[d] = i + 1
 					p.left--
-					out = append(out, d)
+					newly = append(newly, d)
 					queue = append(queue, d)
 				}
 			}
 		}
 	}
-	slices.Sort(out)
-	return out
+	return newly
+}
+
+// Seize hands a selected subtask out whatever it waits for, also one that failed
+// or is blocked, because somebody else has completed it. It is false for one that
+// is handed out or satisfied already. Unblock has to follow when it is complete.
+func (p *Plan) Seize(i int32) bool {
+	switch p.state[i] {
+	case ready:
+		p.ready.remove(i)
+	case waiting:
+	case failed, blocked:
+		p.left++
+	default:
+		return false
+	}
+	p.state[i] = running
+	return true
+}
+
+// Revive makes a subtask ready again that failed, because somebody wants it to
+// run. It is false for others. Unblock has to follow.
+func (p *Plan) Revive(i int32) bool {
+	if p.state[i] != failed {
+		return false
+	}
+	p.left++
+	p.Requeue(i)
+	return true
+}
+
+// Unblock finds out anew what is blocked, after Seize or Revive. It is linear in
+// the backlog.
+func (p *Plan) Unblock() {
+	clear(p.cause)
+	for i, s := range p.state {
+		if s != blocked {
+			continue
+		}
+		p.left++
+		if p.state[i] = waiting; p.pending[i] == 0 {
+			p.Requeue(int32(i))
+		}
+	}
+	for i, s := range p.state {
+		if s == failed {
+			p.block(int32(i))
+		}
+	}
 }
 
 // leave takes a subtask out of what is left.
@@ -168,7 +221,7 @@ func (p *Plan) leave(i int32) {
 	}
 }
 
-// Requeue makes a subtask that was handed out ready again.
+// Requeue makes a subtask ready again that was handed out.
 func (p *Plan) Requeue(i int32) {
 	p.state[i] = ready
 	p.ready.push(i)

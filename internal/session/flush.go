@@ -76,7 +76,8 @@ func (e *FlushError) Unwrap() error { return e.Err }
 const flushShare = 0.05
 
 // flushLoop flushes when the interval is over or the batch is full, but never
-// so often that it takes more than flushShare of the time.
+// so often that it takes more than flushShare of the time. Where there is
+// nothing to flush it looks whether others have changed anything.
 func (s *Session) flushLoop() {
 	timer := time.NewTimer(s.opts.Interval)
 	defer timer.Stop()
@@ -92,17 +93,20 @@ func (s *Session) flushLoop() {
 				continue
 			}
 		}
-		next := s.opts.Interval
+		var took time.Duration
 		if s.waiting() {
-			took, err := s.flush(context.Background())
-			if err != nil && s.gaveUp.Load() {
+			var err error
+			if took, err = s.flush(context.Background()); err != nil && s.gaveUp.Load() {
 				return // opts.Failed has been told
 			}
-			pause := time.Duration(float64(took) * (1 - flushShare) / flushShare)
-			rest = time.Now().Add(pause)
-			next = max(next, pause)
+		} else if s.opts.Changed != nil {
+			start := time.Now()
+			s.Refresh()
+			took = time.Since(start)
 		}
-		timer.Reset(next)
+		pause := time.Duration(float64(took) * (1 - flushShare) / flushShare)
+		rest = time.Now().Add(pause)
+		timer.Reset(max(s.opts.Interval, pause))
 	}
 }
 

@@ -44,6 +44,15 @@ func (s *Session) merge(f foreign) error {
 	if err != nil {
 		return fmt.Errorf("another program saved a tasks.json that is not in order: %w", err)
 	}
+	if changed := s.mergeInto(b, f); len(changed) > 0 && s.opts.Changed != nil {
+		s.opts.Changed(changed)
+	}
+	return nil
+}
+
+// mergeInto is merge for a backlog that is in order. It returns what now has
+// another status than before.
+func (s *Session) mergeInto(b *backlog.Backlog, f foreign) (changed []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.doc
@@ -71,7 +80,12 @@ func (s *Session) merge(f foreign) error {
 	if s.journal != nil {
 		s.base = digest(b, doc.disk)
 	}
-	return nil
+	for i := range b.Items {
+		if was, known := old.b.Lookup(b.Items[i].ID); known && b.Items[i].Kind == backlog.Subtask && s.doc.now[i] != old.now[was] {
+			changed = append(changed, b.Items[i].ID)
+		}
+	}
+	return changed
 }
 
 // yield drops updates of items that a hacky has given a status since, even if

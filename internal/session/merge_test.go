@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -272,4 +273,27 @@ func TestMergeBelievesHacky(t *testing.T) {
 	if b, err := Read(l); err != nil || b.Items[3].Status != backlog.Planned {
 		t.Errorf("what was set is undone: %v", err)
 	}
+}
+
+// Who wants to know hears which subtasks others have given a status that holds,
+// and not of those where ours is kept.
+func TestChangedIsTold(t *testing.T) {
+	t.Parallel()
+	l := home(t, sample(planned(4)...))
+	var told []string
+	o := options(nil, nil)
+	o.Changed = func(ids []string) { told = append(told, ids...) }
+	s := open(t, l, o)
+	apply(t, s, backlog.Failed, 1, 2)
+	flush(t, s)
+	set := open(t, l, options(nil, nil))
+	apply(t, set, backlog.Complete, 1)
+	apply(t, set, backlog.Obsolete, 4)
+	closeSession(t, set)
+	edit(t, l, word(2, backlog.Failed), word(2, backlog.Planned)) // an old status, brought back
+	s.Refresh()
+	if want := []string{sub(1), sub(4)}; !slices.Equal(told, want) {
+		t.Errorf("told of %q, want %q", told, want)
+	}
+	closeSession(t, s)
 }

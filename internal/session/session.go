@@ -50,6 +50,11 @@ type Options struct {
 	// lock was ours. Its error is Open's.
 	Check func(*backlog.Backlog, []backlog.Status) error
 
+	// Changed, if not nil, is called with the ids of subtasks to which another
+	// program has given a status that holds. It must not call the session, and not
+	// wait for who does.
+	Changed func(ids []string)
+
 	// Failed, if not nil, is called once when a flush has failed for good, maybe
 	// from another goroutine, before the updates are put into the recovery file.
 	Failed func(error)

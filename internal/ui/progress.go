@@ -89,6 +89,8 @@ func (p *plain) Event(ev engine.Event) {
 		word = "stopped"
 	case engine.SubtaskSkipped:
 		word, detail = "skipped", fmt.Sprintf(": another program made it %s", ev.Status)
+	case engine.SubtaskRevived:
+		word, detail = "planned", ": another program put it back; it is executed again"
 	}
 	p.line(ev.Time, word, ev.ID, Clean(p.b.Items[ev.Item].Title), detail)
 }
@@ -390,7 +392,7 @@ type EventShape struct {
 // EventShapes are all there are, for those who describe the lines to programs.
 func EventShapes() []EventShape {
 	subtask := []string{string(engine.SubtaskStarted), string(engine.SubtaskStage), string(engine.SubtaskRetrying), string(engine.SubtaskHeld),
-		string(engine.SubtaskFinished), string(engine.SubtaskStopped), string(engine.SubtaskSkipped)}
+		string(engine.SubtaskFinished), string(engine.SubtaskStopped), string(engine.SubtaskSkipped), string(engine.SubtaskRevived)}
 	return []EventShape{
 		{reflect.TypeFor[jsonEvent](), subtask},
 		{reflect.TypeFor[jsonQuota](), []string{string(engine.QuotaHeld), string(engine.QuotaReleased)}},

@@ -86,7 +86,8 @@ type world struct {
 	peak    int
 	events  []engine.Event
 	acked   map[int32]bool
-	early   []string // started before a dependency was acknowledged
+	flipped map[int32]bool // others have given it a status during the run
+	early   []string       // started before a dependency was acknowledged
 }
 
 // reset is the end of a credential's quota: so long from then. 0: unknown.
@@ -99,7 +100,7 @@ func newWorld(b *backlog.Backlog, opts Options) *world {
 	if opts.Attempts == nil {
 		opts.Attempts = func(string) int { return 0 }
 	}
-	w := &world{b: b, opts: opts, begin: time.Now(), acked: map[int32]bool{}}
+	w := &world{b: b, opts: opts, begin: time.Now(), acked: map[int32]bool{}, flipped: map[int32]bool{}}
 	opts.Credentials = func(i int32) []string { return w.uses[w.short(i)] }
 	w.e = New(b, schedule.New(b, b.Statuses(), schedule.Select(b, nil)), w, w, opts)
 	return w
@@ -201,7 +202,23 @@ func (w *world) Execute(ctx context.Context, i int32, attempt int, announce func
 	return res
 }
 
+// others lets another program give a subtask a status; Planned is none of its
+// own.
+func (w *world) others(i int32, s backlog.Status) {
+	w.mu.Lock()
+	w.flipped[i] = true
+	if s == backlog.Planned {
+		delete(w.statuses, w.short(i))
+	} else {
+		w.statuses[w.short(i)] = s
+	}
+	w.mu.Unlock()
+	w.e.Revise([]int32{i})
+}
+
 func (w *world) Status(i int32) backlog.Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if s, ok := w.statuses[w.short(i)]; ok {
 		return s
 	}

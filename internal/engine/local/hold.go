@@ -2,6 +2,7 @@ package local
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hacky-run/hacky/internal/agent"
@@ -17,6 +18,8 @@ type holds struct {
 	parked map[string][]int32 // by credential, the subtasks it keeps
 	begun  map[int32]bool     // of these: those that had an attempt in this run
 	inRow  map[string]int     // quota failures of a credential since it last served
+
+	telling sync.Mutex // from a change to its event, or a later one might be told first; taken before Engine.mu
 }
 
 type hold struct {
@@ -71,11 +74,14 @@ func (e *Engine) park(i int32, credential string) {
 // else that needs the credential.
 func (e *Engine) hold(i int32, n int, res *agent.Result) {
 	e.mu.Lock()
-	if e.draining != nil {
-		e.mu.Unlock()
+	draining := e.draining != nil
+	e.mu.Unlock()
+	if draining {
 		e.put(i, n, res)
 		return
 	}
+	e.holds.telling.Lock()
+	e.mu.Lock()
 	now := time.Now()
 	e.holds.inRow[res.Credential]++
 	until := holdUntil(now, res.Until, e.holds.inRow[res.Credential])
@@ -87,6 +93,7 @@ func (e *Engine) hold(i int32, n int, res *agent.Result) {
 	if longer {
 		e.rec.Record(engine.Event{Type: engine.QuotaHeld, Time: now, Item: -1, Credential: res.Credential, Until: until}, nil)
 	}
+	e.holds.telling.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.running--
@@ -95,7 +102,7 @@ func (e *Engine) hold(i int32, n int, res *agent.Result) {
 
 // parkRetry parks a subtask whose retry is due.
 func (e *Engine) parkRetry(i int32) {
-	n := e.opts.Attempts(e.b.Items[i].ID) + e.used(i) + 1
+	n, _ := e.number(i)
 	e.mu.Lock()
 	credential := e.heldFor(i)
 	var until time.Time
@@ -159,6 +166,8 @@ func (e *Engine) setHold(credential string, until, now time.Time) (longer bool) 
 
 // tick ends a hold when its time has come by the clock on the wall.
 func (e *Engine) tick(credential string, h *hold) {
+	e.holds.telling.Lock()
+	defer e.holds.telling.Unlock()
 	e.mu.Lock()
 	if e.holds.held[credential] != h || e.ended {
 		e.mu.Unlock()
@@ -198,7 +207,6 @@ func (e *Engine) worthWaiting() bool {
 
 // ending stops the clocks and tells what is still held. e.mu is held.
 func (e *Engine) ending() []engine.Hold {
-	e.ended = true
 	var out []engine.Hold
 	for credential, h := range e.holds.held {
 		h.timer.Stop()

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +64,7 @@ type Engine struct {
 	failures int
 	waiting  map[*delayed]bool
 	tries    map[int32]int // retries used by a subtask, only where there were any
+	revived  map[int32]int // attempts that a subtask had in this run before it was put back
 	holds    holds
 	ended    bool
 	draining error
@@ -83,7 +85,7 @@ const keptTails = 50
 // New prepares a run of plan, which must not be used elsewhere any more.
 func New(b *backlog.Backlog, plan *schedule.Plan, exec engine.Executor, rec engine.Recorder, opts Options) *Engine {
 	e := &Engine{b: b, plan: plan, exec: exec, rec: rec, opts: opts,
-		waiting: map[*delayed]bool{}, tries: map[int32]int{},
+		waiting: map[*delayed]bool{}, tries: map[int32]int{}, revived: map[int32]int{},
 		holds: holds{held: map[string]*hold{}, parked: map[string][]int32{}, begun: map[int32]bool{}, inRow: map[string]int{}}}
 	e.wake.L = &e.mu
 	return e
@@ -142,9 +144,10 @@ func (e *Engine) Run(ctx context.Context) engine.Outcome {
 	for _, h := range e.opts.Held {
 		e.setHold(h.Credential, h.Until, began)
 	}
+	useful := max(1, e.plan.Left())
 	e.mu.Unlock()
 	var workers sync.WaitGroup
-	for range min(e.opts.Parallelism, max(1, e.plan.Left())) {
+	for range min(e.opts.Parallelism, useful) {
 		workers.Go(func() {
 			for {
 				switch i, what := e.take(); what {
@@ -172,6 +175,56 @@ func (e *Engine) Run(ctx context.Context) engine.Outcome {
 	e.out.Drained = e.draining
 	e.out.Duration = time.Since(began)
 	return e.out
+}
+
+// Revise looks again at subtasks whose status somebody else has changed: one
+// that is Complete or Obsolete now releases what waits for it, and one that
+// failed in this run and is Planned again is executed again, with its number of
+// retries anew. What is being executed, or waits for its next attempt, goes on.
+func (e *Engine) Revise(items []int32) {
+	e.mu.Lock()
+	if e.ended {
+		e.mu.Unlock()
+		return
+	}
+	var completed, again []int32
+	var as []backlog.Status  // the completed ones
+	gone := map[int32]bool{} // from what failed
+	for _, i := range items {
+		st := e.rec.Status(i)
+		switch {
+		case st.Satisfied() && e.plan.Seize(i):
+			completed, as = append(completed, i), append(as, st)
+		case st == backlog.Planned && e.plan.Revive(i):
+			again = append(again, i)
+			e.revived[i] += e.tries[i] + 1
+			delete(e.tries, i)
+		default:
+			continue
+		}
+		gone[i] = true
+	}
+	before := len(e.out.Failed)
+	e.out.Failed = slices.DeleteFunc(e.out.Failed, func(f engine.Failure) bool { return gone[f.Item] })
+	e.failures -= before - len(e.out.Failed)
+	e.unacked++ // keeps Run from returning before the events are out
+	e.mu.Unlock()
+	for k, i := range completed {
+		e.rec.Record(e.event(engine.SubtaskSkipped, i, 0, as[k]), nil)
+	}
+	for _, i := range again {
+		e.rec.Record(e.event(engine.SubtaskRevived, i, 0, backlog.Planned), nil)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, i := range completed {
+		e.plan.Complete(i)
+	}
+	if len(gone) > 0 {
+		e.plan.Unblock()
+	}
+	e.unacked--
+	e.wake.Broadcast()
 }
 
 // limit notes the first limit that was reached.
@@ -214,6 +267,7 @@ func (e *Engine) take() (i int32, what todo) {
 			}
 		}
 		if e.over() {
+			e.ended = true // whoever comes now, and be it with something to do, comes late
 			e.wake.Broadcast()
 			return 0, over
 		}
@@ -255,6 +309,9 @@ func (e *Engine) next() (i int32, what todo) {
 
 // over reports whether nothing goes on that could lead to anything to start.
 func (e *Engine) over() bool {
+	if e.ended {
+		return true
+	}
 	if e.running > 0 || e.unacked > 0 || len(e.waiting) > 0 {
 		return false
 	}
@@ -277,8 +334,7 @@ func (e *Engine) event(t engine.EventType, i int32, attempt int, s backlog.Statu
 
 // attempt executes a subtask once and reports the result.
 func (e *Engine) attempt(ctx context.Context, i int32) {
-	used := e.used(i)
-	n := e.opts.Attempts(e.b.Items[i].ID) + used + 1
+	n, used := e.number(i)
 	first := true
 	res := e.exec.Execute(ctx, i, n, func(stage string) {
 		ev := e.event(engine.SubtaskStage, i, n, statusOf(stage))
@@ -306,11 +362,11 @@ func (e *Engine) attempt(ctx context.Context, i int32) {
 	}
 }
 
-// used is how many retries a subtask has had.
-func (e *Engine) used(i int32) int {
+// number is that of a subtask's next attempt, and how many retries it has had.
+func (e *Engine) number(i int32) (n, used int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.tries[i]
+	return e.opts.Attempts(e.b.Items[i].ID) + e.revived[i] + e.tries[i] + 1, e.tries[i]
 }
 
 // statusOf is a subtask's status while a stage runs (§7).

@@ -171,9 +171,18 @@ func simulate(t *testing.T, r *rand.Rand) {
 		w.at(stopped, func() { stop(errUser) })
 		drained = min(drained, stopped)
 	}
+	for range r.IntN(4) { // others complete something, or put back what failed
+		i, at := int32(r.IntN(w.b.Len())), time.Duration(r.IntN(16))*time.Second/2
+		st := []backlog.Status{backlog.Obsolete, backlog.Planned, backlog.Planned}[r.IntN(3)]
+		if w.b.Items[i].Kind == backlog.Subtask {
+			w.at(at, func() { w.others(i, st) })
+		}
+	}
 	out := w.e.Run(ctx)
 	ended := time.Since(w.begin)
+	w.mu.Lock() // others may just be telling what they have done
 	count := len(w.events)
+	w.mu.Unlock()
 	time.Sleep(never)
 	synctest.Wait()
 	if len(w.events) != count {
@@ -203,6 +212,7 @@ func simulate(t *testing.T, r *rand.Rand) {
 // delays are kept.
 func checkEvents(t *testing.T, w *world, out engine.Outcome, drained time.Duration) {
 	started := 0
+	base := map[int32]int{} // attempts before it was put back
 	last := map[int32]engine.Event{}
 	held, since := map[string]time.Time{}, map[string]time.Time{}
 	for _, h := range w.opts.Held {
@@ -225,7 +235,7 @@ func checkEvents(t *testing.T, w *world, out engine.Outcome, drained time.Durati
 			case engine.SubtaskHeld:
 				ok = !ev.Time.Before(before.Until) && ev.Attempt == before.Attempt
 			default:
-				ok = before.Type == "" && ev.Attempt == 1
+				ok = (before.Type == "" || before.Type == engine.SubtaskRevived) && ev.Attempt == base[ev.Item]+1
 				started++
 				if limit := w.opts.MaxDuration; limit > 0 && at > limit {
 					t.Errorf("%s is started at %v, after the limit", ev.ID, at)
@@ -244,7 +254,7 @@ func checkEvents(t *testing.T, w *world, out engine.Outcome, drained time.Durati
 		case engine.SubtaskHeld:
 			ok = (before.Type == engine.SubtaskRetrying && ev.Attempt == before.Attempt+1 || ev.Attempt == before.Attempt) && ev.Status == backlog.Planned
 		case engine.SubtaskRetrying:
-			ok = (before.Type == engine.SubtaskStarted || before.Type == engine.SubtaskStage) && ev.Retry == ev.Attempt &&
+			ok = (before.Type == engine.SubtaskStarted || before.Type == engine.SubtaskStage) && ev.Retry == ev.Attempt-base[ev.Item] &&
 				ev.Retry <= ev.Retries && !w.opts.NoRetry && ev.Result.Class == agent.Transient
 		case engine.SubtaskFinished:
 			ok = (before.Type == engine.SubtaskStarted || before.Type == engine.SubtaskStage) && ev.Attempt == before.Attempt &&
@@ -253,7 +263,11 @@ func checkEvents(t *testing.T, w *world, out engine.Outcome, drained time.Durati
 			ok = before.Type != "" && before.Type != engine.SubtaskFinished && before.Type != engine.SubtaskStopped &&
 				ev.Status == backlog.Planned && out.Drained != nil
 		case engine.SubtaskSkipped:
-			ok = ev.Status == backlog.Obsolete
+			// Others may have changed their minds in the same instant.
+			ok = (ev.Status == backlog.Obsolete || w.flipped[ev.Item]) && before.Type != engine.SubtaskStarted && before.Type != engine.SubtaskStage
+		case engine.SubtaskRevived:
+			ok = before.Type == engine.SubtaskFinished && before.Status == backlog.Failed && ev.Status == backlog.Planned
+			base[ev.Item] = before.Attempt
 		}
 		if !ok {
 			t.Errorf("%s %s at %v comes after %q", ev.ID, ev.Type, at, before.Type)
@@ -265,6 +279,9 @@ func checkEvents(t *testing.T, w *world, out engine.Outcome, drained time.Durati
 		t.Errorf("%d were started, the outcome says %d", started, out.Started)
 	}
 	for _, ev := range last {
+		if ev.Type == engine.SubtaskRevived && (out.Drained != nil || out.Limit != "" || len(out.Held) > 0) {
+			continue // there was no time for it any more
+		}
 		if ev.Type != engine.SubtaskHeld && ev.Type != engine.SubtaskFinished && ev.Type != engine.SubtaskStopped && ev.Type != engine.SubtaskSkipped {
 			t.Errorf("the last of %s is %s %s", ev.ID, ev.Type, ev.Status)
 		}
