@@ -19,6 +19,10 @@ func TestColorOfTables(t *testing.T) {
 		return string(out)
 	}
 	run(nil, "init", "--example")
+	if out := run([]string{"CLICOLOR_FORCE=1"}, "run"); !strings.Contains(out, " \x1b[32mcomplete\x1b[0m  P1") || !strings.Contains(out, " \x1b[33mretrying\x1b[0m  P1") {
+		t.Errorf("plain lines of a run:\n%s", out)
+	}
+	run(nil, "reset", "--downstream", "P1")
 	run(nil, "set", "P1.M1.T1.S1", "Complete")
 	for _, tt := range []struct {
 		env      []string

@@ -99,15 +99,19 @@ func (j *job) plan(b *backlog.Backlog, statuses []backlog.Status) *ui.Plan {
 			p.OutOfScope.IDs = append(p.OutOfScope.IDs, b.Items[i].ID)
 		}
 	}
-	pace := j.learn(b, points)
+	pace, err := learn(j.loc, b)
+	if err != nil {
+		j.log.Warn().Err(err).Msg("cannot tell how long subtasks have taken")
+	}
+	takes := func(i int32) float64 { return pace.Takes(i, points[i]) }
 	for _, i := range order {
 		s := ui.PlanItem{ID: b.Items[i].ID, Title: b.Items[i].Title, Status: statuses[i].String(), Wave: waveOf[i], Points: points[i]}
 		if j.runner != nil {
 			s.Command = j.runner.Describe(i)
 		}
 		if pace != nil {
-			takes := millis(pace.takes(i))
-			s.Seconds = &takes
+			seconds := millis(takes(i))
+			s.Seconds = &seconds
 		}
 		p.Points += points[i]
 		p.Subtasks = append(p.Subtasks, s)
@@ -115,7 +119,7 @@ func (j *job) plan(b *backlog.Backlog, statuses []backlog.Status) *ui.Plan {
 	weight := func(int32) float64 { return 1 }
 	switch p.Critical.By = "subtasks"; {
 	case pace != nil:
-		p.Critical.By, weight = "durations", pace.takes
+		p.Critical.By, weight = "durations", takes
 	case p.Points > 0:
 		p.Critical.By, weight = "points", func(i int32) float64 { return points[i] }
 	}
@@ -128,9 +132,9 @@ func (j *job) plan(b *backlog.Backlog, statuses []backlog.Status) *ui.Plan {
 	if pace != nil {
 		total = millis(total)
 		p.Critical.Seconds = &total
-		takes := schedule.Simulate(fresh(), p.Parallelism, pace.takes)
-		p.Estimate = &ui.PlanEstimate{Seconds: millis(takes), End: time.Now().Add(time.Duration(min(takes, 1e9) * float64(time.Second))),
-			Finished: pace.finished, SecondsPerPoint: millis(pace.perPoint), SecondsEach: millis(pace.each)}
+		all := schedule.Simulate(fresh(), p.Parallelism, takes)
+		p.Estimate = &ui.PlanEstimate{Seconds: millis(all), End: time.Now().Add(time.Duration(min(all, 1e9) * float64(time.Second))),
+			Finished: pace.Finished(), SecondsPerPoint: millis(pace.PerPoint()), SecondsEach: millis(pace.Each())}
 	}
 	return p
 }
@@ -138,33 +142,13 @@ func (j *job) plan(b *backlog.Backlog, statuses []backlog.Status) *ui.Plan {
 // millis are seconds rounded to what is worth printing.
 func millis(seconds float64) float64 { return math.Round(seconds*1000) / 1000 }
 
-// pace is how long subtasks take, as far as a session has shown.
-type pace struct {
-	points   []float64         // by item number
-	own      map[int32]float64 // seconds that a subtask itself has taken to complete before
-	each     float64           // mean of the finished ones
-	perPoint float64           // 0: none of the finished ones has points
-	finished int
-}
-
-// takes is how many seconds subtask i is expected to take.
-func (p *pace) takes(i int32) float64 {
-	if own, ok := p.own[i]; ok {
-		return own
-	}
-	if p.perPoint > 0 && p.points[i] > 0 {
-		return p.perPoint * p.points[i]
-	}
-	return p.each
-}
-
 // learn takes the durations of what has been completed: those of all attempts
 // up to the one that did, but not those that a quota turned away. It is nil if
 // nothing has been.
-func (j *job) learn(b *backlog.Backlog, points []float64) *pace {
-	p := &pace{points: points, own: map[int32]float64{}}
+func learn(loc session.Location, b *backlog.Backlog) (*schedule.Pace, error) {
+	var pace schedule.Pace
 	spent := map[string]float64{}
-	err := session.EachPast(j.loc, func([]byte) bool { return true }, func(past session.Past) {
+	err := session.EachPast(loc, func([]byte) bool { return true }, func(past session.Past) {
 		took := past.Ended.Sub(past.Started).Seconds()
 		i, known := b.Lookup(past.ID)
 		if took < 0 || !known || b.Items[i].Kind != backlog.Subtask || past.Class == "quota" || past.Class == "interrupted" {
@@ -172,31 +156,12 @@ func (j *job) learn(b *backlog.Backlog, points []float64) *pace {
 		}
 		spent[past.ID] += took
 		if past.Class == "ok" {
-			p.own[i] = spent[past.ID]
+			pace.Took(i, b.Points(i), spent[past.ID])
 			delete(spent, past.ID)
 		}
 	})
-	if err != nil {
-		j.log.Warn().Err(err).Msg("cannot tell how long subtasks have taken")
+	if pace.Finished() == 0 {
+		return nil, err
 	}
-	if p.finished = len(p.own); p.finished == 0 {
-		return nil
-	}
-	sum, ofPoints, sumPoints := 0.0, 0.0, 0.0
-	for i := range b.Items { // in order: a sum of floats depends on it
-		took, ok := p.own[int32(i)]
-		if !ok {
-			continue
-		}
-		sum += took
-		if points[i] > 0 {
-			ofPoints += took
-			sumPoints += points[i]
-		}
-	}
-	p.each = sum / float64(p.finished)
-	if sumPoints > 0 {
-		p.perPoint = ofPoints / sumPoints
-	}
-	return p
+	return &pace, err
 }

@@ -338,8 +338,8 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 	// Recovery may have changed statuses, not the backlog.
 	statuses := statusesOf(j.b, s)
 	plan := schedule.New(j.b, statuses, j.selected)
-	progress, endProgress := j.startProgress(statuses)
-	defer endProgress()
+	progress := j.startProgress(statuses)
+	defer progress.end()
 	tasks := retry.Policy{Retries: j.cfg.TaskRetry, Base: j.cfg.TaskBackoff, Max: taskMax}
 	e := local.New(j.b, plan, j.runner, &recorder{s: s, b: j.b, progress: progress, log: j.log, runID: j.runID}, local.Options{
 		Parallelism: j.cfg.Parallelism, Retry: tasks, NoRetry: !j.cfg.Retry,
@@ -349,7 +349,7 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 	})
 	supervisor := supervised(j.runner, j.runID, j.log)
 	j.engine.Store(e)
-	signals.attach(e, j.runner, s, supervisor, endProgress)
+	signals.attach(e, j.runner, s, supervisor, progress)
 	out := e.Run(ctx)
 	unsupervised(j.runner, supervisor, j.log)
 

@@ -32,19 +32,28 @@ type signals struct {
 	s      *session.Session
 
 	supervisor *supervise.Supervisor
-	leave      func() // the terminal, in order
+	display    *display
+	said       chan string   // what is to be printed, by a goroutine that may hang
+	printed    chan struct{} // all of that is
 }
 
 // listen begins to handle signals. SIGPIPE is taken too: a reader of our
 // output that goes away must not end the run, and ignoring it would be
 // inherited by every command.
 func (j *job) listen(stop context.CancelCauseFunc) *signals {
-	s := &signals{app: j.app, stop: stop, in: make(chan os.Signal, 8), done: make(chan struct{})}
-	wanted := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE}
+	s := &signals{app: j.app, stop: stop, in: make(chan os.Signal, 8), done: make(chan struct{}), said: make(chan string, 8), printed: make(chan struct{})}
+	wanted := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGCONT, syscall.SIGWINCH}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
 		wanted = append(wanted, syscall.SIGHUP)
 	}
 	signal.Notify(s.in, wanted...)
+	said := s.said
+	go func() { // a terminal may take nothing, and that must keep nobody from stopping the run
+		defer close(s.printed)
+		for text := range said {
+			_, _ = fmt.Fprintln(s.app.messages, text)
+		}
+	}()
 	go func() {
 		for {
 			select {
@@ -61,13 +70,32 @@ func (j *job) listen(stop context.CancelCauseFunc) *signals {
 func (s *signals) end() {
 	signal.Stop(s.in)
 	close(s.done)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.said)
+	s.said = nil
+	select {
+	case <-s.printed:
+	case <-time.After(exitPatience):
+	}
+}
+
+// say prints a line as soon as it can be printed.
+func (s *signals) say(text string) {
+	select {
+	case s.said <- text:
+	default: // there are others that nobody reads, or it is over
+	}
 }
 
 // attach says what the signals act on.
-func (s *signals) attach(e *local.Engine, r *agent.Runner, ses *session.Session, sup *supervise.Supervisor, leave func()) {
+func (s *signals) attach(e *local.Engine, r *agent.Runner, ses *session.Session, sup *supervise.Supervisor, d *display) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.engine, s.runner, s.s, s.supervisor, s.leave = e, r, ses, sup, leave
+	s.engine, s.runner, s.s, s.supervisor, s.display = e, r, ses, sup, d
+	if d.live != nil {
+		signal.Notify(s.in, syscall.SIGTSTP)
+	}
 	if s.reason != nil {
 		e.Drain(s.reason)
 	}
@@ -89,7 +117,11 @@ func (s *signals) drainLocked(reason error) {
 }
 
 func (s *signals) handle(sig os.Signal) {
-	if sig == syscall.SIGPIPE {
+	switch sig {
+	case syscall.SIGPIPE:
+		return
+	case syscall.SIGCONT, syscall.SIGWINCH, syscall.SIGTSTP:
+		s.redraw(sig)
 		return
 	}
 	s.mu.Lock() // not released before an exit: nothing may start any more
@@ -105,18 +137,46 @@ func (s *signals) handle(sig os.Signal) {
 	}
 	switch s.step {
 	case 1:
-		_, _ = fmt.Fprintln(s.app.messages, "hacky: letting running subtasks finish; Ctrl+C again stops them")
 		s.drainLocked(errors.New("interrupted"))
+		s.tell("letting running subtasks finish; Ctrl+C again stops them", "Ctrl+C again stops what runs")
 	case 2:
-		_, _ = fmt.Fprintln(s.app.messages, "hacky: stopping running subtasks")
 		s.drainLocked(errors.New("interrupted"))
 		s.stop(errors.New("interrupted"))
+		s.tell("stopping running subtasks", "stopping; Ctrl+C again exits now")
 	default:
 		s.mu.Unlock() // the flush may want to tell us that it fails
 		s.exit()
 		return
 	}
 	s.mu.Unlock()
+}
+
+// tell says what a signal has done, and in short where the run is shown.
+func (s *signals) tell(text, short string) {
+	s.say("hacky: " + text)
+	if l := s.display.live; l != nil {
+		l.Stopping(short)
+	}
+}
+
+// redraw is for a window that has another size, or that others write to while
+// hacky is stopped.
+func (s *signals) redraw(sig os.Signal) {
+	s.mu.Lock()
+	d := s.display
+	s.mu.Unlock()
+	if d == nil || d.live == nil {
+		return
+	}
+	switch sig {
+	case syscall.SIGWINCH:
+		d.live.Resized()
+	case syscall.SIGTSTP:
+		d.live.Suspend()
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // a signal once taken has no default action any more
+	case syscall.SIGCONT:
+		d.live.Resume()
+	}
 }
 
 // exitPatience bounds the last flush of a user who does not want to wait.
@@ -140,7 +200,7 @@ func (s *signals) exit() {
 		case <-time.After(exitPatience):
 		}
 	}
-	s.leave()
+	s.display.end()
 	os.Exit(codeOf(s.first))
 }
 

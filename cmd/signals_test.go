@@ -5,6 +5,7 @@ package cmd_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,8 +117,31 @@ func (r *running) processes() map[int]string {
 func (r *running) nothingLeft() {
 	r.t.Helper()
 	for pid, cmdline := range r.processes() {
+		if killed(pid) { // on a busy machine it takes its moment
+			eventually(r.t, "what was killed is gone", func() bool { return r.processes()[pid] == "" })
+			continue
+		}
 		r.t.Errorf("a process was left behind: %d %q", pid, cmdline)
 	}
+}
+
+// killed tells whether a process has a SIGKILL that it has not died of yet, or is
+// just gone.
+func killed(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return true
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		if name != "SigPnd" && name != "ShdPnd" {
+			continue
+		}
+		if mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64); err == nil && mask&(1<<(syscall.SIGKILL-1)) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // endAll ends what a failed test leaves behind.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/schedule"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
@@ -30,9 +31,10 @@ func (r *redirect) point(to io.Writer) {
 	r.to = to
 }
 
-// style tells whether a stream gets colours: by --color, else by NO_COLOR and
-// CLICOLOR_FORCE (https://no-color.org, https://bixense.com/clicolors), else if
-// it is a terminal that is not dumb.
+// style tells whether a stream gets colours: by --color, else by NO_COLOR,
+// CLICOLOR_FORCE and CLICOLOR=0 (https://no-color.org,
+// https://bixense.com/clicolors), else if it is a terminal that is known not to
+// be dumb.
 func (a *app) style(choice string, stream any) ui.Style {
 	set := func(name string) bool {
 		v, _ := a.env.Lookup(name)
@@ -40,6 +42,7 @@ func (a *app) style(choice string, stream any) ui.Style {
 	}
 	kind, _ := a.env.Lookup("TERM")
 	force, _ := a.env.Lookup("CLICOLOR_FORCE")
+	wish, _ := a.env.Lookup("CLICOLOR")
 	switch {
 	case choice == "always":
 		return ui.Style{On: true}
@@ -48,7 +51,7 @@ func (a *app) style(choice string, stream any) ui.Style {
 	case force != "" && force != "0":
 		return ui.Style{On: true}
 	}
-	return ui.Style{On: isTerminal(stream) && kind != "dumb"}
+	return ui.Style{On: isTerminal(stream) && kind != "" && kind != "dumb" && wish != "0"}
 }
 
 // live tells whether progress is shown by a view that is drawn over itself: on
@@ -80,15 +83,23 @@ func (a *app) platform() ui.Platform {
 	return ""
 }
 
-// startProgress begins to show a run. end is for an exit in the middle of it: it
-// leaves the terminal in order.
-func (j *job) startProgress(statuses []backlog.Status) (progress ui.Progress, end func()) {
-	terminal, ok := j.stdout.(*os.File)
+// display is how a run is shown. A terminal that is drawn on is left in order by
+// end, in the middle of it, too.
+type display struct {
+	ui.Progress
+	live *ui.Live // nil: nothing is drawn
+	end  func()
+}
+
+// startProgress begins to show a run.
+func (j *job) startProgress(statuses []backlog.Status) *display {
+	style := j.style(j.cfg.Color, j.stdout)
 	if platform := j.platform(); platform != "" && (j.cfg.Progress == "auto" || j.cfg.Progress == "plain") {
-		return ui.NewCI(platform, j.stdout, j.loc.Dir, j.b), func() {}
+		return &display{Progress: ui.NewCI(platform, j.stdout, j.loc.Dir, j.b, style), end: func() {}}
 	}
+	terminal, ok := j.stdout.(*os.File)
 	if !ok || !j.live(j.cfg.Progress) {
-		return ui.NewProgress(j.cfg.Progress, j.stdout, j.loc.Dir, j.b), func() {}
+		return &display{Progress: ui.NewProgress(j.cfg.Progress, j.stdout, j.loc.Dir, j.b, style, isTerminal(j.stdout)), end: func() {}}
 	}
 	size := func() (columns, rows int) {
 		columns, rows, err := term.GetSize(int(terminal.Fd()))
@@ -97,13 +108,23 @@ func (j *job) startProgress(statuses []backlog.Status) (progress ui.Progress, en
 		}
 		return columns, rows
 	}
-	view := ui.NewLive(ui.LiveOptions{Terminal: terminal, Size: size, ASCII: !j.utf8Locale(), Style: j.style(j.cfg.Color, terminal),
-		Session: j.loc.Dir, Backlog: j.b, Scope: j.selected, Statuses: statuses, Saying: j.runner.Saying})
+	view := ui.NewLive(ui.LiveOptions{Terminal: terminal, Size: size, ASCII: !j.utf8Locale(), Style: style,
+		Session: j.loc.Dir, Backlog: j.b, Scope: j.selected, Statuses: statuses, Saying: j.runner.Saying,
+		Parallelism: j.cfg.Parallelism, MaxTasks: j.cfg.MaxTasks, MaxDuration: j.cfg.MaxDuration, Past: j.past})
 	if isTerminal(j.stderr) {
 		j.messages.point(view.Writer())
 	}
-	return view, func() {
+	return &display{Progress: view, live: view, end: func() {
 		view.Close()
 		j.messages.point(j.stderr)
+	}}
+}
+
+// past is how long the subtasks of a session have taken until now.
+func (j *job) past() *schedule.Pace {
+	pace, err := learn(j.loc, j.b)
+	if err != nil {
+		j.log.Debug().Err(err).Msg("cannot tell how long subtasks have taken")
 	}
+	return pace
 }

@@ -165,12 +165,18 @@ func TestLiveView(t *testing.T) {
 			eventually(t, "all output is read", func() bool { return strings.Contains(r.stderr.String(), "mend what failed") })
 			text := r.stderr.String()
 			contains(t, "the terminal", text, "\x1b[31mfailed\x1b[0m", "\x1b[32mcomplete\x1b[0m", "2 of 3 subtasks done, 1 failed")
-			if strings.Contains(text, "\x1b[?") || strings.ContainsAny(text, "█░") {
-				t.Errorf("a mode is changed, or blocks are shown that the locale has not:\n%q", text)
+			// A frame turns autowrap off and on again; there is nothing else to restore.
+			modes := strings.ReplaceAll(text, "\x1b[?7h", "\x1b[?7l")
+			if on, off := strings.Count(text, "\x1b[?7h"), strings.Count(text, "\x1b[?7l"); on != off || strings.Count(modes, "\x1b[?") != on+off ||
+				strings.LastIndex(text, "\x1b[?7h") < strings.LastIndex(text, "\x1b[?7l") {
+				t.Errorf("a mode is left changed:\n%q", text)
+			}
+			if strings.ContainsAny(text, "█░") {
+				t.Errorf("blocks are shown that the locale has not:\n%q", text)
 			}
 			for line := range strings.SplitSeq(text, "\n") {
 				_, line, _ = cutLast(line, "\x1b[K")
-				line = strings.NewReplacer("\r", "", "\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[0m", "").Replace(line)
+				line = strings.NewReplacer("\r", "", "\x1b[?7l", "", "\x1b[?7h", "", "\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[0m", "").Replace(line)
 				if strings.HasPrefix(line, "[") && len([]rune(line)) > int(size.columns)+10 {
 					t.Errorf("%d columns: %q", len([]rune(line)), line)
 				}
@@ -187,8 +193,8 @@ func TestNoLiveView(t *testing.T) {
 		r, _ := inSizedTerminal(t, dir, 80, 24, env, "run")
 		r.ends(0)
 		eventually(t, "all output is read", func() bool { return strings.Contains(r.stderr.String(), "2 of 2 subtasks done") })
-		if strings.Contains(r.stderr.String(), "\x1b[") {
-			t.Errorf("%v: %q", env, r.stderr.String())
+		if text := r.stderr.String(); strings.Contains(uncoloured(text), "\x1b[") || (env == nil || env[0] == "TERM=dumb") && strings.Contains(text, "\x1b") {
+			t.Errorf("%v: %q", env, text)
 		}
 	}
 }
@@ -232,4 +238,73 @@ func cutLast(s, sep string) (before, after string, found bool) {
 		return s[:i], s[i+len(sep):], true
 	}
 	return "", s, false
+}
+
+// A terminal that takes nothing any more (a connection that hangs) stops neither
+// the run nor who wants to stop it.
+func TestTerminalHangs(t *testing.T) {
+	t.Parallel()
+	list := []subtask{{run: `"until test -e go-on; do sleep 0.02; done"`}}
+	for range 200 { // more lines than a terminal takes that nobody reads
+		list = append(list, subtask{run: `["true"]`})
+	}
+	dir := session(t, oneTask(list...))
+	_, slave := terminal(t, 80, 24)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	r := &running{Cmd: command(ctx, t, dir, "run"), t: t, dir: dir, marker: "HACKY_TEST_MARKER=" + dir}
+	t.Cleanup(r.endAll)
+	r.Env = append(r.Env, r.marker, "TERM=xterm")
+	r.Stdin, r.Stdout, r.Stderr = slave, slave, slave
+	r.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := slave.Close(); err != nil {
+		t.Fatal(err)
+	}
+	complete := func() int { return strings.Count(read(t, filepath.Join(dir, "tasks.json")), `"Complete"`) }
+	eventually(t, "the run goes on", func() bool { return complete() == 200 })
+	r.send(syscall.SIGTERM)
+	eventually(t, "the subtask is stopped", func() bool {
+		return strings.Contains(read(t, filepath.Join(dir, "tasks.json")), `"Subtask 1","status":"Planned"`)
+	})
+	r.send(syscall.SIGTERM) // the summary is what cannot be printed
+	r.ends(143)
+	if n := complete(); n != 200 {
+		t.Errorf("%d are Complete", n)
+	}
+}
+
+// In a CI system failures come in groups, and on GitHub as annotations, the tenth
+// of which says how many more there are; --progress json stays as it is.
+func TestPlatforms(t *testing.T) {
+	t.Parallel()
+	var list []subtask
+	for range 11 {
+		list = append(list, subtask{run: `"echo broken glass; exit 3"`})
+	}
+	for variable, want := range map[string][]string{
+		"GITHUB_ACTIONS": {"::group::last lines of P1.M1.T1.S1 Subtask 1\n          | broken glass\n          the whole output: artifacts/P1.M1.T1.S1/attempt-1/run.log\n::endgroup::\n",
+			"::error title=P1.M1.T1.S9 Subtask 9::exit 3: broken glass\n", "::error title=hacky::2 more failed; the summary at the end of the log names them\n"},
+		"GITLAB_CI": {"hacky_P1.M1.T1.S1_1[collapsed=true]\r\x1b[0Klast lines of P1.M1.T1.S1 Subtask 1\n          | broken glass\n"},
+	} {
+		dir := session(t, oneTask(list...))
+		c := command(t.Context(), t, dir, "run", "--parallelism", "1")
+		c.Env = append(c.Env, variable+"=true")
+		r := finish(t, c)
+		r.wants(t, 1)
+		contains(t, variable, r.stdout, want...)
+		if n := strings.Count(r.stdout, "broken glass"); n != 11+strings.Count(r.stdout, "::error title=P1") {
+			t.Errorf("%s: output stands there %d times", variable, n)
+		}
+		if n := strings.Count(r.stdout, "::error"); variable == "GITHUB_ACTIONS" && n != 10 || variable == "GITLAB_CI" && n != 0 {
+			t.Errorf("%s: %d annotations", variable, n)
+		}
+		c = command(t.Context(), t, dir, "run", "--progress", "json")
+		c.Env = append(c.Env, variable+"=true")
+		if r := finish(t, c); misprinted([]string{"run", "--progress", "json"}, r.stdout) != nil || !strings.HasPrefix(r.stdout, "{") {
+			t.Errorf("%s: %s", variable, r.stdout)
+		}
+	}
 }

@@ -21,7 +21,10 @@ const (
 )
 
 // ci is a plain progress that also speaks to a CI system: the last lines of what
-// failed come in a group that can be opened, and on GitHub as an annotation.
+// failed come in a group that can be opened, and on GitHub the last one of these
+// in an annotation. GitHub shows ten annotations of a step: the tenth says how
+// many more there are, at the end. The summary names what failed, but does not
+// repeat its output.
 //
 // Text of tasks and of commands must not speak to it. On GitHub a command is
 // what begins a line with "::", blanks not counted, or stands anywhere as
@@ -34,14 +37,18 @@ const (
 type ci struct {
 	*plain
 	platform Platform
+	failed   int // under plain.mu
 }
 
+// annotated is how many failures are annotated, one each.
+const annotated = 9
+
 // NewCI is the progress display for a CI system.
-func NewCI(platform Platform, w io.Writer, session string, b *backlog.Backlog) Progress {
+func NewCI(platform Platform, w io.Writer, session string, b *backlog.Backlog, style Style) Progress {
 	if platform == GitHub {
 		w = &unheard{w: w}
 	}
-	return &ci{&plain{w: w, session: session, b: b}, platform}
+	return &ci{plain: &plain{w: w, session: session, b: b, screen: Screen{Style: style}, tailless: true}, platform: platform}
 }
 
 // unheard takes the older form of commands out of what passes, line by line as
@@ -68,15 +75,26 @@ func (c *ci) Event(ev engine.Event) {
 	title := ev.ID + " " + Clean(c.b.Items[ev.Item].Title)
 	said := reason(ev.Result)
 	var b strings.Builder
+	tail := lastLines(ev.Result.Tail)
 	c.begin(&b, ev, "last lines of "+title)
-	c.failure(&b, engine.Failure{Item: ev.Item, Attempt: ev.Attempt, Result: *ev.Result})
+	c.output(&b, ev.Result, tail)
 	c.end(&b, ev)
-	if c.platform == GitHub {
-		fmt.Fprintf(&b, "::error title=%s::%s\n", property(title), data(said))
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.failed++; c.platform == GitHub && c.failed <= annotated {
+		if len(tail) > 0 {
+			said += ": " + tail[len(tail)-1]
+		}
+		fmt.Fprintf(&b, "::error title=%s::%s\n", property(title), data(said))
+	}
 	_, _ = io.WriteString(c.w, b.String())
+}
+
+func (c *ci) Summary(s Summary) {
+	c.plain.Summary(s)
+	if more := c.failed - annotated; c.platform == GitHub && more > 0 {
+		_, _ = fmt.Fprintf(c.w, "::error title=hacky::%d more failed; the summary at the end of the log names them\n", more)
+	}
 }
 
 func (c *ci) begin(b *strings.Builder, ev engine.Event, header string) {

@@ -22,7 +22,7 @@ func hostileRun(t *testing.T, platform Platform, title, output string) string {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	p := NewCI(platform, &out, ".", b)
+	p := NewCI(platform, &out, ".", b, Style{})
 	at := time.Date(2026, 1, 24, 15, 30, 45, 0, time.UTC)
 	res := &agent.Result{Stage: "run", Started: at.Add(-time.Second), Ended: at, Exit: 3, Reason: "exit 3", Tail: []byte(output), Log: "artifacts/x/run.log"}
 	ev := engine.Event{Type: engine.SubtaskFinished, Time: at, Item: 3, ID: "P1.M1.T1.S1", Attempt: 2, Status: backlog.Failed, Result: res}
@@ -33,14 +33,16 @@ func hostileRun(t *testing.T, platform Platform, title, output string) string {
 
 func TestGitHub(t *testing.T) {
 	got := hostileRun(t, GitHub, "100%: a, b", "one\ntwo\n")
-	want := `15:30:45 failed    P1.M1.T1.S1  100%: a, b: exit 3 (1s)
+	want := `2026-01-24T15:30:45Z failed    P1.M1.T1.S1  100%: a, b: exit 3 (1s)
 ::group::last lines of P1.M1.T1.S1 100%25: a, b
-failed    P1.M1.T1.S1  100%: a, b: exit 3 (attempt 2, 1s)
           | one
           | two
           the whole output: artifacts/x/run.log
 ::endgroup::
-::error title=P1.M1.T1.S1 100%25%3A a%2C b::exit 3
+::error title=P1.M1.T1.S1 100%25%3A a%2C b::exit 3: two
+
+failed    P1.M1.T1.S1  100%: a, b: exit 3 (attempt 2, 1s)
+          the whole output: artifacts/x/run.log
 `
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -50,7 +52,7 @@ failed    P1.M1.T1.S1  100%: a, b: exit 3 (attempt 2, 1s)
 func TestGitLab(t *testing.T) {
 	got := hostileRun(t, GitLab, "a", "one\n")
 	want := "\x1b[0Ksection_start:1769268645:hacky_P1.M1.T1.S1_2[collapsed=true]\r\x1b[0Klast lines of P1.M1.T1.S1 a\n" +
-		"failed    P1.M1.T1.S1  a: exit 3 (attempt 2, 1s)\n          | one\n          the whole output: artifacts/x/run.log\n" +
+		"          | one\n          the whole output: artifacts/x/run.log\n" +
 		"\x1b[0Ksection_end:1769268645:hacky_P1.M1.T1.S1_2\r\x1b[0K\n"
 	if !strings.Contains(got, want) {
 		t.Errorf("got\n%q\nwant\n%q", got, want)

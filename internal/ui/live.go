@@ -12,6 +12,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/engine"
+	"github.com/hacky-run/hacky/internal/schedule"
 )
 
 // LiveOptions are what a live view knows of its run and its terminal.
@@ -25,6 +26,11 @@ type LiveOptions struct {
 	Scope    []bool           // by item number: the subtasks in scope
 	Statuses []backlog.Status // by item number, as the run begins
 	Saying   func(item int32) string
+
+	Parallelism int
+	MaxTasks    int                   // 0: no limit, as with the next
+	MaxDuration time.Duration         // of the run
+	Past        func() *schedule.Pace // what earlier runs have shown, looked up in the background; nil: nothing
 }
 
 // Live shows a run on a terminal: a block of what runs, what is held and how far
@@ -32,28 +38,44 @@ type LiveOptions struct {
 // line for each subtask that ended. What others write to the terminal meanwhile
 // goes through Writer, or it would tear the block.
 //
-// The cursor is never hidden and the block never outlives Summary, so that a
-// terminal is left in order however the run ends. A frame costs the subtasks
-// that run, not those of the backlog.
+// A terminal that takes nothing for a while (Ctrl+S, a connection that hangs)
+// holds nobody but the goroutine that draws. The cursor is never hidden, no mode
+// outlives a frame, and the block never outlives Summary, so that a terminal is
+// left in order however the run ends. A frame costs the subtasks that run, not
+// those of the backlog; the estimate, which does, is made so seldom that it takes
+// half a percent of the time.
 type Live struct {
 	o     LiveOptions
 	lines *plain // writes into above
+	began time.Time
+	wake  chan struct{} // draw now
 	stop  chan struct{}
-	ended sync.WaitGroup
+	done  chan struct{}
 
-	mu       sync.Mutex
-	above    bytes.Buffer // what scrolls away with the next frame
-	block    []string     // on the screen
-	dirty    bool
-	last     time.Time // of the last frame
-	running  []*liveItem
-	items    map[int32]*liveItem
-	holds    map[string]time.Time
-	total    int
-	done     int
-	failed   int
-	pace     pace
-	draining bool
+	suspend chan chan struct{} // the block is to go
+
+	mu        sync.Mutex
+	above     bytes.Buffer // what scrolls away with the next frame
+	dropped   int          // lines that were too many for above
+	block     []string     // on the screen
+	dirty     bool
+	closing   bool
+	closed    bool      // Writer writes through
+	suspended bool      // nothing is drawn
+	last      time.Time // of the last frame
+	stopping  string    // why nothing more is started; "" if something is
+	running   []*liveItem
+	items     map[int32]*liveItem
+	holds     map[string]time.Time
+	statuses  []backlog.Status
+	spent     map[int32]time.Duration // on attempts of what has not ended
+	started   int
+	total     int
+	finished  int
+	failed    int
+	pace      *schedule.Pace
+	outlook   outlook
+	foreseen  time.Time // when the outlook was worked out
 }
 
 // liveItem is a subtask that runs, or waits to be tried again.
@@ -66,46 +88,104 @@ type liveItem struct {
 }
 
 const (
-	frameEvery  = 100 * time.Millisecond // at most, and only when something has changed
-	secondEvery = time.Second            // the clocks go on
+	frameEvery   = 100 * time.Millisecond // at most, and only when something has changed
+	secondEvery  = time.Second            // the clocks go on
+	outlookEvery = 2 * time.Second        // at most
+	outlookShare = 200                    // times as long as it took
+	mostAbove    = 1 << 20                // bytes that wait for a terminal
+	patience     = time.Second            // with a terminal that takes nothing, at the end
 )
 
 // NewLive begins to show a run.
 func NewLive(o LiveOptions) *Live {
-	l := &Live{o: o, stop: make(chan struct{}), items: map[int32]*liveItem{}, holds: map[string]time.Time{}}
-	l.lines = &plain{w: &l.above, session: o.Session, b: o.Backlog}
-	l.pace.began = time.Now()
+	l := &Live{o: o, began: time.Now(), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), suspend: make(chan chan struct{}),
+		items: map[int32]*liveItem{}, holds: map[string]time.Time{}, statuses: slices.Clone(o.Statuses), spent: map[int32]time.Duration{}, pace: &schedule.Pace{}}
+	columns, _ := o.Size()
+	l.lines = &plain{w: scroll{l}, clock: true, session: o.Session, b: o.Backlog, screen: Screen{Width: columns, Style: o.Style}}
 	for i, in := range o.Scope {
 		if !in || o.Backlog.Items[i].Kind != backlog.Subtask {
 			continue
 		}
 		l.total++
-		points := weight(o.Backlog, int32(i))
-		if o.Statuses[i].Satisfied() {
-			l.done++
-			continue
+		if l.statuses[i].Satisfied() {
+			l.finished++
+		} else {
+			l.statuses[i] = backlog.Planned // what failed before is tried again
 		}
-		l.pace.left += points
 	}
-	l.ended.Go(l.loop)
+	go l.loop()
 	return l
 }
 
 func (l *Live) loop() {
+	defer close(l.done)
+	if l.o.Past != nil {
+		go l.remember()
+	}
 	tick := time.NewTicker(frameEvery)
 	defer tick.Stop()
+	next := l.began.Add(frameEvery) // outlook
 	for {
 		select {
 		case <-l.stop:
+			l.clear()
 			return
-		case now := <-tick.C:
+		case answer := <-l.suspend:
 			l.mu.Lock()
-			if l.dirty || now.Sub(l.last) >= secondEvery {
-				l.draw(now)
-			}
+			columns, _ := l.o.Size()
+			text := l.erase(columns) + l.scrolled()
 			l.mu.Unlock()
+			_, _ = io.WriteString(l.o.Terminal, text)
+			close(answer)
+		case <-l.wake:
+			l.draw(time.Now(), true)
+		case now := <-tick.C:
+			l.draw(now, false)
+			if now.Before(next) {
+				continue
+			}
+			l.foresee()
+			next = time.Now().Add(max(outlookEvery, outlookShare*time.Since(now)))
 		}
 	}
+}
+
+// remember takes over what earlier runs have shown.
+func (l *Live) remember() {
+	past := l.o.Past()
+	if past == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pace.Finished() == 0 {
+		l.pace = past
+	}
+}
+
+// foresee works the outlook out.
+func (l *Live) foresee() {
+	l.mu.Lock()
+	now := time.Now()
+	s := situation{backlog: l.o.Backlog, scope: l.o.Scope, statuses: slices.Clone(l.statuses), running: map[int32]float64{},
+		pace: l.pace.Clone(), parallelism: l.o.Parallelism, startable: -1}
+	for i, it := range l.items {
+		s.running[i] = now.Sub(it.since).Seconds()
+		if !it.again.IsZero() {
+			s.running[i] = -it.again.Sub(now).Seconds()
+		}
+	}
+	if l.o.MaxTasks > 0 {
+		s.startable = max(0, l.o.MaxTasks-l.started)
+	}
+	if l.o.MaxDuration > 0 {
+		s.until = max(time.Second, l.o.MaxDuration-now.Sub(l.began))
+	}
+	l.mu.Unlock()
+	out := s.outlook()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.outlook, l.foreseen, l.dirty = out, now, true
 }
 
 // Event takes what happened.
@@ -113,53 +193,100 @@ func (l *Live) Event(ev engine.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dirty = true
+	it := l.items[ev.Item]
 	switch ev.Type {
 	case engine.SubtaskStarted, engine.SubtaskStage:
-		it := l.items[ev.Item]
 		if it == nil {
 			it = &liveItem{item: ev.Item}
 			l.items[ev.Item] = it
 			l.running = append(l.running, it)
+			l.started++
 		}
 		if ev.Type == engine.SubtaskStarted {
 			it.since = ev.Time
 		}
 		it.stage, it.attempt, it.again = ev.Stage, ev.Attempt, time.Time{}
+		l.statuses[ev.Item] = ev.Status
 		return // shown in the block
 	case engine.SubtaskRetrying:
-		if it := l.items[ev.Item]; it != nil {
+		if it != nil {
 			it.again = ev.Time.Add(ev.Delay)
+			l.spent[ev.Item] += ev.Time.Sub(it.since)
 		}
 	case engine.SubtaskFinished, engine.SubtaskSkipped:
-		l.leave(ev.Item)
-		l.pace.ended(weight(l.o.Backlog, ev.Item), ev.Type == engine.SubtaskFinished)
-		if ev.Status.Satisfied() {
-			l.done++
-		} else {
-			l.failed++
+		if it != nil && ev.Status == backlog.Complete { // with what it took to be acknowledged
+			l.pace.Took(ev.Item, l.o.Backlog.Points(ev.Item), (l.spent[ev.Item] + time.Since(it.since)).Seconds())
 		}
-	case engine.SubtaskStopped, engine.SubtaskHeld:
-		l.leave(ev.Item)
+		l.leave(ev.Item, ev.Status)
+	case engine.SubtaskStopped, engine.SubtaskHeld, engine.SubtaskRevived:
+		l.leave(ev.Item, backlog.Planned)
 	case engine.QuotaHeld:
 		l.holds[ev.Credential] = ev.Until
 	case engine.QuotaReleased:
 		delete(l.holds, ev.Credential)
 	}
-	l.lines.screen = l.screen()
 	l.lines.Event(ev)
 }
 
-// screen is what lines above the block are printed on.
-func (l *Live) screen() Screen {
-	columns, _ := l.o.Size()
-	return Screen{Width: columns, Style: l.o.Style}
-}
-
-func (l *Live) leave(item int32) {
+// leave takes a subtask out of what runs, and counts what it is now.
+func (l *Live) leave(item int32, now backlog.Status) {
 	if it := l.items[item]; it != nil {
 		delete(l.items, item)
 		l.running = slices.DeleteFunc(l.running, func(other *liveItem) bool { return other == it })
 	}
+	delete(l.spent, item)
+	count := func(s backlog.Status, n int) {
+		switch {
+		case s.Satisfied():
+			l.finished += n
+		case s == backlog.Failed:
+			l.failed += n
+		}
+	}
+	count(l.statuses[item], -1)
+	count(now, +1)
+	l.statuses[item] = now
+}
+
+// Stopping says why nothing more is started, and what can be done about what
+// runs. It takes the place of the estimate.
+func (l *Live) Stopping(why string) {
+	l.mu.Lock()
+	l.stopping, l.dirty = why, true
+	l.mu.Unlock()
+	l.Resized()
+}
+
+// Resized draws a frame at once, for a window of another size.
+func (l *Live) Resized() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Suspend takes the block off the screen until Resume, for a process that is about
+// to be stopped: others write to the terminal then. It does not wait for ever for
+// one that takes nothing.
+func (l *Live) Suspend() {
+	l.mu.Lock()
+	l.suspended = true
+	l.mu.Unlock()
+	answer := make(chan struct{})
+	select {
+	case l.suspend <- answer:
+		<-answer
+	case <-l.done:
+	case <-time.After(patience):
+	}
+}
+
+// Resume draws a frame where the cursor is now.
+func (l *Live) Resume() {
+	l.mu.Lock()
+	l.suspended = false
+	l.mu.Unlock()
+	l.Resized()
 }
 
 // Summary ends the view: the block gives way to what a plain run prints at the
@@ -167,28 +294,37 @@ func (l *Live) leave(item int32) {
 func (l *Live) Summary(s Summary) {
 	l.Close()
 	var text bytes.Buffer
-	p := &plain{w: &text, session: l.o.Session, b: l.o.Backlog, printed: true, screen: l.screen()}
+	p := &plain{w: &text, clock: true, session: l.o.Session, b: l.o.Backlog, printed: true, screen: l.lines.screen}
 	p.Summary(s)
 	_, _ = io.WriteString(l.o.Terminal, crlf(text.String()))
 }
 
 // Close takes the block off the screen. Nothing is drawn any more, and Writer
-// writes through. Calling it again does nothing.
+// writes through. It does not wait for ever for a terminal that takes nothing.
+// Calling it again does nothing.
 func (l *Live) Close() {
 	l.mu.Lock()
-	again := l.draining
-	l.draining = true
+	again := l.closing
+	l.closing = true
 	l.mu.Unlock()
 	if again {
 		return
 	}
 	close(l.stop)
-	l.ended.Wait()
+	select {
+	case <-l.done:
+	case <-time.After(patience):
+	}
+}
+
+// clear is the last thing that is drawn. The lock is held, so that what comes
+// meanwhile comes behind it.
+func (l *Live) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	columns, _ := l.o.Size()
-	_, _ = io.WriteString(l.o.Terminal, l.erase(columns)+crlf(l.above.String()))
-	l.above.Reset()
+	_, _ = io.WriteString(l.o.Terminal, l.erase(columns)+l.scrolled())
+	l.closed = true
 }
 
 // Writer is for others who write lines to the same terminal: they come to stand
@@ -200,29 +336,71 @@ type aboveBlock struct{ l *Live }
 func (a aboveBlock) Write(p []byte) (int, error) {
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()
-	if a.l.draining {
+	if a.l.closed {
 		return a.l.o.Terminal.Write(p)
 	}
 	a.l.dirty = true
-	return a.l.above.Write(p)
+	return scroll(a).Write(p)
 }
 
-// draw replaces the block on the screen. l.mu is held.
-func (l *Live) draw(now time.Time) {
+// scroll takes lines that scroll away with the next frame. l.mu is held.
+type scroll struct{ l *Live }
+
+func (s scroll) Write(p []byte) (int, error) {
+	above := &s.l.above
+	if above.Len() > 0 && above.Len()+len(p) > mostAbove {
+		half := above.Bytes()[above.Len()/2:]
+		end := bytes.IndexByte(half, '\n') + 1
+		gone := above.Next(above.Len() - len(half) + end)
+		s.l.dropped += bytes.Count(gone, []byte{'\n'})
+	}
+	return above.Write(p)
+}
+
+// scrolled are the lines that scroll away now.
+func (l *Live) scrolled() string {
+	text := ""
+	if l.dropped > 0 {
+		text = fmt.Sprintf("... %d lines are left out here, as the terminal took nothing; \"hacky status\" tells what became of all\n", l.dropped)
+	}
+	text += l.above.String()
+	l.above.Reset()
+	l.dropped = 0
+	return crlf(text)
+}
+
+// draw replaces the block on the screen, if there is something new or at is due.
+func (l *Live) draw(now time.Time, always bool) {
+	l.mu.Lock()
+	if l.suspended || !always && !l.dirty && now.Sub(l.last) < secondEvery {
+		l.mu.Unlock()
+		return
+	}
 	columns, rows := l.o.Size()
-	erase := l.erase(columns)
+	l.lines.screen = Screen{Width: columns, Style: l.o.Style}
+	text := l.erase(columns) + l.scrolled()
 	l.block = l.frame(now, columns, rows)
 	l.last, l.dirty = now, false
-	_, _ = io.WriteString(l.o.Terminal, erase+crlf(l.above.String())+strings.Join(l.block, "\r\n"))
-	l.above.Reset()
+	block := strings.Join(l.block, "\r\n")
+	l.mu.Unlock()
+	// Terminals do not agree on how wide some characters are: no line of the block
+	// may wrap, or it would take two rows.
+	_, _ = io.WriteString(l.o.Terminal, text+noWrap+block+wrap+"\r\n")
 }
+
+// Autowrap mode, off and on (DECAWM).
+const (
+	noWrap = "\x1b[?7l"
+	wrap   = "\x1b[?7h"
+)
 
 // crlf ends lines as a terminal needs it in whatever mode a command that shares
 // it has left it.
 func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
 
 // erase takes the block off the screen, also when the window has become
-// narrower and its lines take more of the screen's.
+// narrower and its lines take more of the screen's. The cursor is on the row
+// below it, where what the user types is echoed.
 func (l *Live) erase(columns int) string {
 	if len(l.block) == 0 {
 		return ""
@@ -234,33 +412,42 @@ func (l *Live) erase(columns int) string {
 	l.block = nil
 	// Line by line from below: erasing a whole screen at once makes terminals keep
 	// what was on it in their history.
-	return "\r\x1b[K" + strings.Repeat("\x1b[A\x1b[K", rows-1)
+	return "\r\x1b[K" + strings.Repeat("\x1b[A\x1b[K", rows)
 }
 
 // frame is the block at a moment, for a window of this size. No line fills the
 // last column, where terminals differ.
 func (l *Live) frame(now time.Time, columns, rows int) []string {
 	width := max(1, columns-1)
-	room := max(0, min(rows-3-len(l.holds), 30)) // for the subtasks
+	room := max(0, rows-2) // but for the last line, and the cursor's
+	holds := min(len(l.holds), max(1, room/3))
+	subtasks := max(0, min(room-holds, 30))
+	if len(l.holds) == 0 {
+		subtasks = max(0, min(room, 30))
+	}
 	var out []string
 	for k, it := range l.running {
-		if k == room-1 && len(l.running) > room || k == room {
+		if k == subtasks-1 && len(l.running) > subtasks || k == subtasks {
 			out = append(out, cut(fmt.Sprintf("  ... and %d more", len(l.running)-k), width))
 			break
 		}
 		out = append(out, l.line(it, now, width))
 	}
-	for _, name := range slices.Sorted(maps.Keys(l.holds)) {
+	for k, name := range slices.Sorted(maps.Keys(l.holds)) {
+		if k == holds-1 && len(l.holds) > holds || k == holds {
+			out = append(out, cut(fmt.Sprintf("  ... and %d more held", len(l.holds)-k), width))
+			break
+		}
 		out = append(out, l.o.Style.Line("held", cut(fmt.Sprintf("  held  %s until %s", Clean(name), Until(l.holds[name], now)), width)))
 	}
-	return append(out, l.progressLine(now, width))
+	return append(out[:min(len(out), room)], l.progressLine(now, width))
 }
 
-// line is a subtask that runs.
+// line is a subtask that runs: which, for how long, what it says. Its title gives
+// way first, then what it says.
 func (l *Live) line(it *liveItem, now time.Time, width int) string {
 	b := &l.o.Backlog.Items[it.item]
-	text := fmt.Sprintf("  %s  %s", b.ID, Clean(b.Title))
-	state := lasting(now.Sub(it.since))
+	state, words := lasting(now.Sub(it.since)), ""
 	if it.stage != "" && it.stage != "run" {
 		state += " " + Clean(it.stage)
 	}
@@ -271,15 +458,31 @@ func (l *Live) line(it *liveItem, now time.Time, width int) string {
 	case !it.again.IsZero():
 		state = "again in " + lasting(max(0, it.again.Sub(now)))
 	case l.o.Saying != nil:
-		if words := Clean(l.o.Saying(it.item)); words != "" {
-			state += "  " + words
-		}
+		words = Clean(l.o.Saying(it.item))
 	}
-	half := max(width/2, width-columnsOf(state)-2) // the title gives way first
-	return cut(cut(text, max(16, half))+"  "+state, width)
+	const apart = 2
+	room := width - apart - columnsOf(b.ID) - apart - columnsOf(state)
+	title := Clean(b.Title)
+	most := room - apart
+	if words != "" {
+		most = max(room/2, room-apart-columnsOf(words)) - apart
+	}
+	text := "  " + b.ID
+	if title = cut(title, max(0, most)); most >= shortTitle && title != "" {
+		text += "  " + title
+	}
+	text += "  " + state
+	if words != "" && width-columnsOf(text)-apart >= shortTitle {
+		text += "  " + words
+	}
+	return cut(text, width)
 }
 
-// progressLine is the last line: how far it is.
+// shortTitle is the least of a title that says anything.
+const shortTitle = 8
+
+// progressLine is the last line: how far it is. What matters least is left out
+// where there is no room.
 func (l *Live) progressLine(now time.Time, width int) string {
 	running, waiting := 0, 0
 	for _, it := range l.running {
@@ -289,64 +492,44 @@ func (l *Live) progressLine(now time.Time, width int) string {
 			waiting++
 		}
 	}
-	text := fmt.Sprintf(" %d/%d", l.done, l.total)
-	for _, part := range []struct {
-		n    int
-		word string
-	}{{running, "running"}, {waiting, "to try again"}, {l.failed, "failed"}} {
-		if part.n > 0 {
-			text += fmt.Sprintf(", %d %s", part.n, part.word)
+	type part struct {
+		text string
+		rank int // the highest goes first
+	}
+	parts := []part{{fmt.Sprintf("%d/%d", l.finished, l.total), 0}}
+	add := func(n int, word string, rank int) {
+		if n > 0 {
+			parts = append(parts, part{fmt.Sprintf("%d %s", n, word), rank})
 		}
 	}
-	text += ", " + lasting(now.Sub(l.pace.began))
-	if left, ok := l.pace.estimate(now); ok && len(l.holds) == 0 {
-		text += ", about " + lasting(left) + " left"
+	add(l.failed, "failed", 1)
+	add(l.outlook.blocked, "blocked", 4)
+	add(running, "running", 3)
+	add(waiting, "to try again", 6)
+	parts = append(parts, part{lasting(now.Sub(l.began)), 5})
+	switch {
+	case l.stopping != "":
+		parts = append(parts, part{l.stopping, 2})
+	case l.outlook.known && len(l.holds) == 0:
+		parts = append(parts, part{"about " + lasting(max(time.Second, l.outlook.left-now.Sub(l.foreseen))) + " left", 2})
 	}
-	size := min(24, width-columnsOf(text)-2)
+	text := ""
+	for rank := 6; ; rank-- {
+		var words []string
+		for _, p := range parts {
+			if p.rank <= rank {
+				words = append(words, p.text)
+			}
+		}
+		if text = strings.Join(words, ", "); rank == 0 || columnsOf(text) <= width {
+			break
+		}
+	}
+	size := min(24, width-columnsOf(" "+text)-2)
 	if size < 10 {
-		return cut(text[1:], width)
+		return cut(text, width)
 	}
-	return "[" + bar(l.done, l.total, size-len(" 100%"), !l.o.ASCII) + "]" + text
-}
-
-// pace tells how long what is left will take, if it goes on as in this run so
-// far: by the weight that was worked off in the time since it began, so that
-// parallelism, retries and dependencies are in it.
-type pace struct {
-	began time.Time
-	done  float64
-	left  float64
-	count int
-}
-
-// Estimates mean something only after some subtasks and some time.
-const (
-	paceCount = 5
-	paceTime  = 10 * time.Second
-)
-
-func (p *pace) ended(weight float64, worked bool) {
-	p.left = max(0, p.left-weight)
-	if worked {
-		p.done += weight
-		p.count++
-	}
-}
-
-func (p *pace) estimate(now time.Time) (time.Duration, bool) {
-	took := now.Sub(p.began)
-	if p.count < paceCount || took < paceTime || p.done <= 0 || p.left <= 0 {
-		return 0, false
-	}
-	return time.Duration(float64(took) * p.left / p.done), true
-}
-
-// weight is a subtask's story points; one without any counts as one of 1.
-func weight(b *backlog.Backlog, i int32) float64 {
-	if points := b.Points(i); points > 0 {
-		return points
-	}
-	return 1
+	return "[" + bar(l.finished, l.total, size-len(" 100%"), !l.o.ASCII) + "] " + text
 }
 
 // lasting is a duration in two parts at most, of one length as it goes on.

@@ -31,15 +31,17 @@ type Summary struct {
 }
 
 // NewProgress is the progress display of a kind: "plain", "json" or "none";
-// "auto" and "tty" are plain. session is the directory as the user wrote it.
-func NewProgress(kind string, w io.Writer, session string, b *backlog.Backlog) Progress {
+// "auto" and "tty" are plain. session is the directory as the user wrote it. Who
+// watches plain lines on a terminal gets the clock; in a file, which may be read
+// on another day and elsewhere, they have the date and the zone.
+func NewProgress(kind string, w io.Writer, session string, b *backlog.Backlog, style Style, watched bool) Progress {
 	switch kind {
 	case "json":
 		return &jsonProgress{w: w, session: session, b: b}
 	case "none":
 		return none{}
 	}
-	return &plain{w: w, session: session, b: b}
+	return &plain{w: w, session: session, b: b, clock: watched, screen: Screen{Style: style}}
 }
 
 type none struct{}
@@ -49,71 +51,101 @@ func (none) Summary(Summary)    {}
 
 // plain prints a line per event and a summary.
 type plain struct {
-	mu      sync.Mutex
-	w       io.Writer
-	session string
-	b       *backlog.Backlog
-	printed bool
-	screen  Screen // of a terminal; the zero one cuts and colours nothing
+	mu       sync.Mutex
+	w        io.Writer
+	session  string
+	b        *backlog.Backlog
+	clock    bool // times without date and zone
+	tailless bool // the summary does without the output of what failed
+	printed  bool
+	screen   Screen // of a terminal; the zero one cuts and colours nothing
 }
 
 func (p *plain) Event(ev engine.Event) {
-	if ev.Type == engine.SubtaskStage {
-		return
-	}
-	word, detail := "", ""
+	word := ""
+	var details []string // the shorter the later
 	switch ev.Type {
+	case engine.SubtaskStage:
+		return
 	case engine.QuotaHeld:
-		p.line(ev.Time, "held", Clean(ev.Credential), "", "its quota is used up until "+Until(ev.Until, ev.Time))
+		p.line(ev.Time, "held", Clean(ev.Credential), "", ": its quota is used up until "+Until(ev.Until, ev.Time), ": until "+Until(ev.Until, ev.Time))
 		return
 	case engine.QuotaReleased:
-		p.line(ev.Time, "released", Clean(ev.Credential), "", "it is tried again")
+		p.line(ev.Time, "released", Clean(ev.Credential), "", ": it is tried again")
 		return
 	case engine.SubtaskHeld:
-		word, detail = "held", fmt.Sprintf(": waits for the quota of %s until %s; this costs no attempt", Clean(ev.Credential), Until(ev.Until, ev.Time))
+		word, details = "held", []string{fmt.Sprintf(": waits for the quota of %s until %s; this costs no attempt", Clean(ev.Credential), Until(ev.Until, ev.Time)),
+			": until " + Until(ev.Until, ev.Time)}
 	case engine.SubtaskStarted:
-		word = "started"
+		word, details = "started", []string{""}
 		if ev.Attempt > 1 {
-			detail = fmt.Sprintf(" (attempt %d)", ev.Attempt)
+			details[0] = fmt.Sprintf(" (attempt %d)", ev.Attempt)
 		}
 	case engine.SubtaskRetrying:
-		word = "retrying"
-		detail = fmt.Sprintf(": %s; retry %d of %d in %s", Clean(ev.Result.Reason), ev.Retry, ev.Retries, Duration(ev.Delay))
+		word, details = "retrying", []string{fmt.Sprintf(": %s; retry %d of %d in %s", Clean(ev.Result.Reason), ev.Retry, ev.Retries, Duration(ev.Delay)),
+			fmt.Sprintf(": %d/%d in %s: %s", ev.Retry, ev.Retries, Duration(ev.Delay), Clean(ev.Result.Reason))}
 	case engine.SubtaskFinished:
-		word = strings.ToLower(ev.Status.String())
-		detail = " (" + Duration(ev.Result.Ended.Sub(ev.Result.Started)) + ")"
+		took := " (" + Duration(ev.Result.Ended.Sub(ev.Result.Started)) + ")"
+		word, details = strings.ToLower(ev.Status.String()), []string{took}
 		if ev.Status != backlog.Complete {
-			detail = ": " + reason(ev.Result) + detail
+			details = []string{": " + reason(ev.Result) + took, ": " + reason(ev.Result)}
 		}
 	case engine.SubtaskStopped:
-		word = "stopped"
+		word, details = "stopped", []string{""}
 	case engine.SubtaskSkipped:
-		word, detail = "skipped", fmt.Sprintf(": another program made it %s", ev.Status)
+		word, details = "skipped", []string{fmt.Sprintf(": another program made it %s", ev.Status)}
 	case engine.SubtaskRevived:
-		word, detail = "planned", ": another program put it back; it is executed again"
+		word, details = "planned", []string{": another program put it back; it is executed again", ": put back by another program"}
 	}
-	p.line(ev.Time, word, ev.ID, Clean(p.b.Items[ev.Item].Title), detail)
+	p.line(ev.Time, word, ev.ID, Clean(p.b.Items[ev.Item].Title), details...)
 }
 
-func (p *plain) line(at time.Time, word, what, title, detail string) {
+func (p *plain) line(at time.Time, word, what, title string, details ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.printed = true
-	_, _ = fmt.Fprintln(p.w, p.screen.fit(at.Format("15:04:05 "), fmt.Sprintf("%-8s", word), "  "+what+"  ", title, detail))
+	when := at.Format(time.RFC3339)
+	if p.clock {
+		when = at.Format("15:04:05")
+	}
+	_, _ = fmt.Fprintln(p.w, p.screen.fit(when, word, what, title, details...))
 }
 
-// fit is a line of the screen, its second part coloured. The title gives way to
-// the detail, which is why the line is there; only then is the line cut.
-func (on Screen) fit(before, word, head, title, detail string) string {
-	const short = 8 // of a title, below which the detail is cut as well
-	if on.Width > 0 {
-		room := on.Width - columnsOf(before+word+head+detail)
-		title = cut(title, max(short, room))
+// fit is a line of the screen: when ("" is not said), a word, which is coloured,
+// what it is about, its title and a detail. Where there is no room the title is
+// cut, then the detail gives way to a shorter one, then the title goes, then
+// when, and only then the line is cut: word and detail are why it is there.
+func (on Screen) fit(when, word, what, title string, details ...string) string {
+	if when != "" {
+		when += " "
 	}
-	line := cut(before+word+head+title+detail, on.Width)
-	word = strings.TrimRight(word, " ")
-	if rest, ok := strings.CutPrefix(line, before+word); ok {
-		line = before + on.Style.Word(word) + rest
+	head := fmt.Sprintf("%-8s  %s", word, what)
+	line := ""
+	try := func(before, title string, least int) {
+		for _, detail := range details {
+			room := on.Width - columnsOf(before+head+detail)
+			if line == "" && (on.Width <= 0 || room >= least) {
+				if title != "" && on.Width > 0 {
+					title = cut(title, room-2)
+				}
+				if title != "" {
+					title = "  " + title
+				}
+				line = before + head + title + detail
+			}
+		}
+	}
+	try(when, title, 2+min(shortTitle, columnsOf(title)))
+	try(when, "", 0)
+	try("", "", 0)
+	if line == "" {
+		when = ""
+		line = cut(head+details[len(details)-1], on.Width)
+	}
+	for _, before := range []string{when, ""} {
+		if rest, ok := strings.CutPrefix(line, before+word); ok {
+			return before + on.Style.Word(word) + rest
+		}
 	}
 	return line
 }
@@ -165,7 +197,8 @@ func (p *plain) Summary(s Summary) {
 			break
 		}
 		it := &p.b.Items[bl.Item]
-		b.WriteString(p.screen.fit("", "blocked ", "  "+it.ID+"  ", Clean(it.Title), ": waits for "+p.b.Items[bl.By].ID+", which failed") + "\n")
+		by := p.b.Items[bl.By].ID
+		b.WriteString(p.screen.fit("", "blocked", it.ID, Clean(it.Title), ": waits for "+by+", which failed", ": by "+by) + "\n")
 	}
 	if len(out.Failed)+len(out.Blocked) > 0 {
 		b.WriteByte('\n')
@@ -216,21 +249,40 @@ func (s Summary) totals() string {
 
 func (p *plain) failure(b *strings.Builder, f engine.Failure) {
 	it := &p.b.Items[f.Item]
-	b.WriteString(p.screen.fit("", "failed  ", "  "+it.ID+"  ", Clean(it.Title),
-		fmt.Sprintf(": %s (attempt %d, %s)", reason(&f.Result), f.Attempt, Duration(f.Result.Ended.Sub(f.Result.Started)))) + "\n")
-	lines := strings.Split(strings.TrimRight(string(f.Result.Tail), "\r\n"), "\n")
-	if len(f.Result.Tail) == 0 {
-		lines = nil
+	b.WriteString(p.screen.fit("", "failed", it.ID, Clean(it.Title),
+		fmt.Sprintf(": %s (attempt %d, %s)", reason(&f.Result), f.Attempt, Duration(f.Result.Ended.Sub(f.Result.Started))), ": "+reason(&f.Result)) + "\n")
+	var tail []string
+	if !p.tailless {
+		tail = lastLines(f.Result.Tail)
 	}
-	for _, line := range lines[max(0, len(lines)-tailLines):] {
-		b.WriteString(cut("          | "+cut(Clean(strings.TrimRight(line, "\r")), 200), p.screen.Width) + "\n")
+	p.output(b, &f.Result, tail)
+}
+
+// output is the end of what a command printed, and where the rest is.
+func (p *plain) output(b *strings.Builder, res *agent.Result, tail []string) {
+	for _, line := range tail {
+		b.WriteString(cut("          | "+line, p.screen.Width) + "\n")
 	}
-	if f.Result.Log != "" {
-		fmt.Fprintf(b, "          the whole output: %s\n", joinPath(p.session, f.Result.Log))
+	if res.Log != "" {
+		fmt.Fprintf(b, "          the whole output: %s\n", joinPath(p.session, res.Log))
 	}
-	if f.Result.LogError != "" {
-		fmt.Fprintf(b, "          its output could not be kept: %s\n", Clean(f.Result.LogError))
+	if res.LogError != "" {
+		fmt.Fprintf(b, "          its output could not be kept: %s\n", Clean(res.LogError))
 	}
+}
+
+// lastLines are the last lines of an output, fit to be printed.
+func lastLines(tail []byte) []string {
+	text := strings.TrimRight(string(tail), "\r\n")
+	if text == "" {
+		return nil
+	}
+	lines := strings.Split(text, "\n")
+	lines = lines[max(0, len(lines)-tailLines):]
+	for k, line := range lines {
+		lines[k] = cut(Clean(strings.TrimRight(line, "\r")), 200)
+	}
+	return lines
 }
 
 func joinPath(dir, file string) string {

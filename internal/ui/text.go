@@ -15,11 +15,14 @@ import (
 // combining ones none, whatever the locale.
 var columns = runewidth.Condition{StrictEmojiNeutral: true}
 
-// Clean makes text safe for a terminal: control characters, which could move
-// the cursor or fake lines, become spaces.
+// Clean makes text safe for a terminal: escape sequences are left out, and other
+// control characters, which could move the cursor or fake lines, become spaces.
 func Clean(s string) string {
 	if printable(s) {
 		return s
+	}
+	if strings.Contains(s, "\x1b") {
+		s = unescaped(s)
 	}
 	ok := true
 	for _, r := range s {
@@ -37,6 +40,52 @@ func Clean(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// unescaped leaves out what begins with ESC (ECMA-48), also if the text ends
+// before the sequence does.
+func unescaped(s string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "\x1b")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		s = rest[sequence(rest):]
+	}
+}
+
+// sequence is how long an escape sequence is that goes on with s behind its ESC:
+// one that controls (CSI), a text for the terminal (OSC and the like), or a
+// short one.
+func sequence(s string) int {
+	i := 0
+	within := func(least, most byte) bool { return i < len(s) && s[i] >= least && s[i] <= most }
+	switch {
+	case s == "":
+		return 0
+	case s[0] == '[':
+		for i++; within('0', '?'); i++ {
+		}
+	case strings.IndexByte("]PX^_", s[0]) >= 0:
+		end := strings.IndexAny(s, "\x07\x1b")
+		switch {
+		case end < 0:
+			return len(s)
+		case s[end] == 0x07:
+			return end + 1
+		case strings.HasPrefix(s[end:], "\x1b\\"):
+			return end + 2
+		}
+		return end
+	}
+	for ; within(' ', '/'); i++ {
+	}
+	if within('0', '~') {
+		i++
+	}
+	return i
 }
 
 // printable tells whether a text is ASCII without control characters, as most

@@ -21,7 +21,11 @@ func TestClean(t *testing.T) {
 		{"", ""},
 		{"plain text", "plain text"},
 		{"漢字 and e\u0301", "漢字 and e\u0301"},
-		{"a\tb\r\nc\x1b[31md\x00", "a b  c [31md "},
+		{"a\tb\r\nc\x1b[31md\x00", "a b  cd "},
+		{"\x1b[1;31;4merror:\x1b[0m it \x1b(Bbroke\x1b[2", "error: it broke"},
+		{"\x1b]0;title\x07a\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\ \x1b]no end", "alink "},
+		{"\x1b\x1b[31m\x1b", ""},
+		{"\x1bPdata\x1b[31mb", "b"},
 		{"C1 \u009b31m and DEL \x7f", "C1  31m and DEL  "},
 		{"turned \u202eround\u202c, hidden \u200b\ufeff", "turned  round , hidden   "},
 		{"\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467"}, // joiners stay
@@ -177,7 +181,7 @@ func TestJSONShapes(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		tt.ev.Time, tt.ev.Item, tt.ev.ID, tt.ev.Attempt = at, item, b.Items[item].ID, 1
-		NewProgress("json", &out, "plan/x", b).Event(tt.ev)
+		NewProgress("json", &out, "plan/x", b, Style{}, false).Event(tt.ev)
 		if strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("%s: not one line: %q", tt.ev.Type, out.String())
 		}
@@ -189,7 +193,7 @@ func TestJSONShapes(t *testing.T) {
 	}
 
 	var out bytes.Buffer
-	NewProgress("json", &out, "plan/x", b).Summary(Summary{Total: 2, Done: 1, Exit: 1, Outcome: engine.Outcome{
+	NewProgress("json", &out, "plan/x", b, Style{}, false).Summary(Summary{Total: 2, Done: 1, Exit: 1, Outcome: engine.Outcome{
 		Started: 2, Completed: 1, Duration: time.Second,
 		Failed:  []engine.Failure{{Item: item, Attempt: 1, Result: agent.Result{Exit: 1, Reason: "exit 1"}}},
 		Blocked: []schedule.Blocked{{Item: item + 1, By: item}},
