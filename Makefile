@@ -11,7 +11,7 @@ BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
 
-.PHONY: all build demo test unprivileged deps check fmt vet lint layering cross race bench bench-go fuzz sim generate clean help
+.PHONY: all build demo test unprivileged deps check fmt vet lint layering cross race bench bench-go fuzz sim generate picture clean help
 
 all: build
 
@@ -97,6 +97,9 @@ sim: ## the deterministic simulations with more seeds: make sim SEEDS=50000, or 
 generate: build ## regenerate configs/hacky.yaml, the table in docs/configuration.md, and docs/cli
 	go generate $(PKGS)
 	$(BIN) man --format markdown --dir docs/cli
+
+picture: build ## draw docs/tour.svg, the picture in the README, anew (tmux)
+	go run ./docs/tour -hacky $(BIN) > docs/tour.svg.new && mv docs/tour.svg.new docs/tour.svg
 
 clean:
 	rm -rf bin .tools

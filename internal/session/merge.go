@@ -132,7 +132,7 @@ func (s *Session) decide(it *backlog.Item, seen uint8, running bool, saved time.
 		return
 	case running && (!noted || !when.After(ours.At)):
 		keepOurs, why = true, "it is being executed, and its status follows from how that ends, not from what a program writes"
-	case theirs == backlog.Complete && !(s.turned[it.ID] && noted && when.Before(ours.At)):
+	case theirs == backlog.Complete && (!s.turned[it.ID] || !noted || !when.Before(ours.At)):
 		why = "a Complete of another program is never turned back"
 	case s.notes.later(it.ID, ours.At):
 		why = "another hacky has said something else since"

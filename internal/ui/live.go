@@ -513,7 +513,7 @@ func (l *Live) progressLine(now time.Time, width int) string {
 	case l.outlook.known && len(l.holds) == 0:
 		parts = append(parts, part{"about " + lasting(max(time.Second, l.outlook.left-now.Sub(l.foreseen))) + " left", 2})
 	}
-	text := ""
+	var text string
 	for rank := 6; ; rank-- {
 		var words []string
 		for _, p := range parts {

@@ -133,7 +133,8 @@ func (l *listWriter) object(keys *[4]string, values ...string) {
 			b = append(b, quoted(value)...)
 		}
 	}
-	l.buf = append(b, "\n    }"...)
+	b = append(b, "\n    }"...)
+	l.buf = b
 	if len(l.buf) > 1<<16 {
 		_ = l.flush() // tells again at the end
 	}
