@@ -1,12 +1,16 @@
 package cmd_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/google/jsonschema-go/jsonschema"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -109,5 +113,87 @@ func TestDocumentedCalls(t *testing.T) {
 	}
 	if seen < 40 {
 		t.Errorf("only %d calls were found", seen)
+	}
+}
+
+// TestFormatsDocumented: every field of tasks.json, of an attempt and of an event
+// is named in the page of files.
+func TestFormatsDocumented(t *testing.T) {
+	t.Parallel()
+	page := read(t, "../docs/formats.md")
+	seen := 0
+	var look func(name string, s *jsonschema.Schema)
+	look = func(name string, s *jsonschema.Schema) {
+		if s == nil {
+			return
+		}
+		for field, p := range s.Properties {
+			if seen++; !strings.Contains(page, "`"+field+"`") && field != "ids" && field != "backlog" && !strings.HasPrefix(field, "seconds") && field != "points" && field != "count" && field != "by" && field != "finished" && field != "end" {
+				t.Errorf("%s: %s is not in docs/formats.md", name, field)
+			}
+			for _, e := range p.Enum {
+				if word, ok := e.(string); ok && !strings.Contains(page, "`"+word+"`") {
+					t.Errorf("%s: %s is not in docs/formats.md", name, word)
+				}
+			}
+			look(name, p)
+		}
+		for _, p := range s.AnyOf {
+			look(name, p)
+		}
+		look(name, s.Items)
+	}
+	for _, name := range []string{"tasks", "attempt", "event"} {
+		var s jsonschema.Schema
+		if err := json.Unmarshal([]byte(read(t, "../configs/schema/"+name+".schema.json")), &s); err != nil {
+			t.Fatal(err)
+		}
+		look(name, &s)
+	}
+	if seen < 80 {
+		t.Errorf("only %d fields", seen)
+	}
+}
+
+// TestReadmeTour: the tour's calls, typed one after the other in an empty
+// directory, do what they say.
+func TestReadmeTour(t *testing.T) {
+	t.Parallel()
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is not installed: the README's tour was not typed")
+	}
+	_, tour, _ := strings.Cut(read(t, "../README.md"), "## A tour")
+	tour, _, _ = strings.Cut(tour, "**What a subtask executes**")
+	var script strings.Builder
+	script.WriteString("set -e\n")
+	typed := 0
+	for line := range strings.Lines(tour) {
+		call, ok := strings.CutPrefix(line, "$ ")
+		if !ok || strings.Contains(call, "--watch") { // which goes on until Ctrl+C
+			continue
+		}
+		typed++
+		call, remark, _ := strings.Cut(strings.TrimSpace(call), " #")
+		want := "0"
+		if _, code, ok := strings.Cut(remark, "exit "); ok {
+			want = code[:1]
+		}
+		fmt.Fprintf(&script, "echo \"+ %s\"\n%[1]s || { code=$?; test $code = %s || { echo \"exit $code\"; exit 1; }; }\n", strings.ReplaceAll(call, `"`, `\"`), want)
+		if want != "0" {
+			fmt.Fprintf(&script, "test \"${code-0}\" = %s; unset code\n", want)
+		}
+	}
+	c := cleanCommand(t.Context(), t.TempDir(), bash, "-c", script.String())
+	c.Env[0] = "PATH=" + filepath.Dir(binary(t)) + ":" + os.Getenv("PATH")
+	r := finish(t, c)
+	r.wants(t, 0)
+	if typed < 10 {
+		t.Errorf("only %d calls", typed)
+	}
+	for _, nothing := range []string{"nothing is ready: all", "0 subtasks would run", "nothing to do"} {
+		if strings.Contains(r.stdout, nothing) {
+			t.Errorf("a call of the tour shows nothing: %q in\n%s", nothing, r.stdout)
+		}
 	}
 }
