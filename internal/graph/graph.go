@@ -40,8 +40,9 @@ type Graph struct {
 type Node struct {
 	ID, Title   string
 	Status      backlog.Status
-	Blocked     bool // Planned, and waits for what failed; of merged ones: all that is Planned
+	Blocked     bool // Planned, and waits for what failed; of merged ones: so is all that is left, and it is not Failed itself
 	Done, Total int  // subtasks merged into it
+	Failed      int  // of these
 	Critical    bool
 	Outside     bool // not selected, but something that is waits for it
 	Joint       bool
@@ -135,6 +136,8 @@ func (g *gathering) find() {
 			switch st := g.statuses[s]; {
 			case st.Satisfied():
 				n.Done++
+			case st == backlog.Failed:
+				n.Failed++
 			case st == backlog.Planned:
 				planned++
 				if stuck != nil && stuck[s] {
@@ -142,7 +145,7 @@ func (g *gathering) find() {
 				}
 			}
 		}
-		n.Blocked = planned > 0 && planned == blocked && r != joint
+		n.Blocked = planned > 0 && planned == blocked && n.Done+n.Failed+planned == n.Total && n.Status != backlog.Failed && r != joint
 		if n.Joint { // rolled may be of another level
 			if n.Status = backlog.Planned; n.Done == n.Total {
 				n.Status = backlog.Complete

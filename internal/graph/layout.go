@@ -247,7 +247,7 @@ func (p *part) arcs() []arc {
 // room.
 func (p *part) assign(arcs []arc) {
 	n := len(p.nodes)
-	most := max(6, int32(math.Sqrt(float64(n))*1.2))
+	most := max(6, int32(math.Sqrt(float64(n))*0.9))
 	waits := make([]int32, n)
 	for _, a := range arcs {
 		waits[a.to]++

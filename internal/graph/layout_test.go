@@ -177,6 +177,33 @@ func TestCrossings(t *testing.T) {
 	}
 }
 
+// What is readable fits a wide screen, and what has no edges stands in rows.
+func TestWidth(t *testing.T) {
+	b := fromGen(t, gen.Realistic(100))
+	g := New(b, b.Statuses(), Options{Level: backlog.Subtask})
+	d := lay(g)
+	if d.width > 2400 || d.height > 1400 {
+		t.Errorf("100 nodes are drawn on %.0f by %.0f", d.width, d.height)
+	}
+	most := 0
+	rows := map[float64]int{}
+	for _, at := range d.at {
+		rows[at.y]++
+		most = max(most, rows[at.y])
+	}
+	if most > 9 {
+		t.Errorf("%d nodes in a row", most)
+	}
+	// Without the bound the layers of these drift apart.
+	for seed := range uint64(5) {
+		b := scattered(t, seed, 100, 2, 15)
+		g := New(b, b.Statuses(), Options{Level: backlog.Subtask})
+		if d := lay(g); d.width > 3000 {
+			t.Errorf("scattered %d: %.0f wide", seed, d.width)
+		}
+	}
+}
+
 // At any size a drawing has a few lines per node and edge, and no more: what is
 // wide is wrapped, what shares an end shares a lane, lanes are bounded.
 func TestCost(t *testing.T) {

@@ -9,6 +9,10 @@ import (
 // ones are moved sideways more often, as that straightens lanes.
 const sweeps, moreSweeps, small = 8, 40, 10_000
 
+// slack is how much wider than its fullest layer a part may become: without a
+// bound, layers that follow their neighbours drift sideways.
+const slack = 1.08
+
 // fill gathers the layers, in the order in which spots are reached from above,
 // which is good to begin with. Every spot is: lanes begin at nodes.
 func (p *part) fill() {
@@ -137,6 +141,7 @@ func (p *part) crossings() int {
 // place finds x for all spots and y for the layers: again and again, each
 // layer is moved as near to its neighbours as its order and the gaps allow.
 func (p *part) place() {
+	widest := 0.0
 	for _, l := range p.layers {
 		x := 0.0
 		for _, i := range l {
@@ -144,7 +149,9 @@ func (p *part) place() {
 			s.x = x + s.half
 			x += 2*s.half + sideGap
 		}
+		widest = max(widest, x-sideGap)
 	}
+	widest *= slack
 	most := sweeps
 	if len(p.spots) < small {
 		most = moreSweeps
@@ -160,7 +167,7 @@ func (p *part) place() {
 				w, h := p.pull(&p.spots[i], s%2 == 1, s >= most/2)
 				want, weight = append(want, w), append(weight, h)
 			}
-			p.settle(p.layers[k], want, weight)
+			p.settle(p.layers[k], want, weight, widest)
 		}
 	}
 	left := p.spots[0].x
@@ -199,10 +206,10 @@ func (p *part) pull(s *spot, up, both bool) (x, weight float64) {
 	return sum / all, all
 }
 
-// settle puts the spots of a layer where they want to be, in order and without
-// overlap, so that the weighted squares of their distances are least: what
-// collides moves as one block.
-func (p *part) settle(l []int32, want, weight []float64) {
+// settle puts the spots of a layer where they want to be, in order, without
+// overlap and between 0 and width, so that the weighted squares of their
+// distances are least: what collides moves as one block.
+func (p *part) settle(l []int32, want, weight []float64, width float64) {
 	type block struct {
 		x, weight float64 // of its first spot; shifted back by the gaps
 		count     int
@@ -223,10 +230,11 @@ func (p *part) settle(l []int32, want, weight []float64) {
 		}
 		blocks = append(blocks, b)
 	}
+	first, last := p.spots[l[0]].half, width-p.spots[l[len(l)-1]].half-shift
 	k := 0
 	for _, b := range blocks {
 		for range b.count {
-			p.spots[l[k]].x = b.x + shifts[k]
+			p.spots[l[k]].x = min(max(b.x, first), last) + shifts[k]
 			k++
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/hacky-run/hacky/internal/backlog"
 )
@@ -36,6 +37,9 @@ func (g *Graph) SVG(w io.Writer) error {
 	}
 	for i := range g.Nodes {
 		writeNode(out, &g.Nodes[i], d.at[i])
+	}
+	if len(g.Nodes) == 0 {
+		_, _ = fmt.Fprintf(out, `<text class="hg-l" x="%d" y="%d">nothing to draw</text>`+"\n", margin, margin+11)
 	}
 	x := float64(margin)
 	for _, e := range legend {
@@ -116,7 +120,7 @@ func writeStyle(w io.Writer) {
 	_, _ = fmt.Fprintf(w, "<style>\n"+
 		".hg{font-family:system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif}\n"+
 		".hg-bg{fill:#fff}.hg-n{stroke-width:1.2}.hg .hg-n.hg-k{stroke:#1f2328;stroke-width:3.4}.hg-n.hg-o,.hg-obsolete .hg-n{stroke-dasharray:5 3}\n"+
-		".hg text.hg-i{font-size:11px;font-weight:600}.hg text.hg-t{font-size:11px}.hg text.hg-s{font-size:10px}.hg text.hg-l{font-size:11px;fill:#1f2328}\n"+
+		".hg text.hg-i{font-size:11px;font-weight:600}.hg text.hg-t{font-size:11px}.hg text.hg-s{font-size:10px}.hg text.hg-b{font-weight:600}.hg text.hg-l{font-size:11px;fill:#1f2328}\n"+
 		".hg-e{fill:none;stroke:#8c959f;stroke-width:1.1}.hg-e.hg-f{stroke-width:.8;stroke-opacity:.45}.hg-e.hg-k{stroke:#1f2328;stroke-width:3;stroke-opacity:1}.hg-a{fill:#8c959f}.hg-c{fill:#1f2328}\n"+
 		"%s@media (prefers-color-scheme:dark){\n"+
 		".hg-bg{fill:#0d1117}.hg text.hg-l{fill:#e6edf3}.hg-e{stroke:#768390}.hg .hg-n.hg-k{stroke:#f0f6fc}.hg-e.hg-k{stroke:#f0f6fc}.hg-a{fill:#768390}.hg-c{fill:#f0f6fc}\n"+
@@ -153,7 +157,7 @@ func writeLine(w *bufio.Writer, l *line) {
 }
 
 func writeNode(w *bufio.Writer, n *Node, at point) {
-	extra, radius, state := "", "6", n.State()
+	extra, radius := "", "6"
 	if n.Critical {
 		extra += " hg-k"
 	}
@@ -163,14 +167,25 @@ func writeNode(w *bufio.Writer, n *Node, at point) {
 	if n.Joint {
 		radius = "21"
 	}
-	title := clean(n.Title)
-	const pad = 9
-	stateWidth := textWidth(state, 10)
+	// What is merged says more than fits beside its id.
+	title, right, below := clean(n.Title), n.State(), ""
+	if n.Total > 1 {
+		right, below = n.standing(), strings.Join(n.notes(), ", ")
+	}
+	const pad, upper, lower = 9, 17, 33
+	const room = nodeWidth - 2*pad
 	_, _ = fmt.Fprintf(w, `<g class="hg-%s"><title>%s</title><rect class="hg-n%s" x="%s" y="%s" width="%d" height="%d" rx="%s"/>`,
-		n.class(), xmlText(n.ID+" "+state+": "+title), extra, px(at.x), px(at.y), nodeWidth, nodeHeight, radius)
-	_, _ = fmt.Fprintf(w, `<text class="hg-i" x="%s" y="%s">%s</text>`, px(at.x+pad), px(at.y+17), xmlText(fit(n.ID, nodeWidth-3*pad-stateWidth, 11.6)))
-	_, _ = fmt.Fprintf(w, `<text class="hg-s" text-anchor="end" x="%s" y="%s">%s</text>`, px(at.x+nodeWidth-pad), px(at.y+17), xmlText(state))
-	_, _ = fmt.Fprintf(w, `<text class="hg-t" x="%s" y="%s">%s</text></g>`+"\n", px(at.x+pad), px(at.y+33), xmlText(fit(title, nodeWidth-2*pad, 11)))
+		n.class(), xmlText(n.ID+" "+n.State()+": "+title), extra, px(at.x), px(at.y), nodeWidth, nodeHeight, radius)
+	// What a font makes wider than it was taken for is clipped.
+	_, _ = fmt.Fprintf(w, `<svg x="%s" y="%s" width="%d" height="%d">`, px(at.x+pad), px(at.y), room, nodeHeight)
+	_, _ = fmt.Fprintf(w, `<text class="hg-i" y="%d">%s</text>`, upper, xmlText(fit(n.ID, room-pad-textWidth(right, 10), 12.4)))
+	_, _ = fmt.Fprintf(w, `<text class="hg-s" text-anchor="end" x="%d" y="%d">%s</text>`, room, upper, xmlText(right))
+	left := float64(room)
+	if below != "" {
+		left -= pad + textWidth(below, 11.2)
+		_, _ = fmt.Fprintf(w, `<text class="hg-s hg-b" text-anchor="end" x="%d" y="%d">%s</text>`, room, lower, xmlText(below))
+	}
+	_, _ = fmt.Fprintf(w, `<text class="hg-t" y="%d">%s</text></svg></g>`+"\n", lower, xmlText(fit(title, left, 11)))
 }
 
 // px is a coordinate with one decimal.
@@ -181,8 +196,8 @@ func xmlText(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;").Replace(clean(s))
 }
 
-// textWidth estimates how wide text is in a common sans serif, rather too wide
-// than too narrow.
+// textWidth estimates how wide text is in DejaVu Sans, which is wider than the
+// other common ones.
 func textWidth(s string, size float64) float64 {
 	w := 0.0
 	for _, r := range s {
@@ -194,16 +209,28 @@ func textWidth(s string, size float64) float64 {
 // runeWidth is in parts of the font's size.
 func runeWidth(r rune) float64 {
 	switch {
-	case strings.ContainsRune("ijl.,:;'|!()[] frt-I", r):
-		return 0.36
-	case strings.ContainsRune("mwMW@%", r):
-		return 0.95
-	case r >= 'A' && r <= 'Z':
-		return 0.7
+	case strings.ContainsRune("'ijlIJ", r):
+		return 0.3
+	case strings.ContainsRune(` ,./:;\|-f`, r):
+		return 0.37
+	case strings.ContainsRune("!()[]rt", r):
+		return 0.43
+	case strings.ContainsRune("mMW%@", r):
+		return 1
+	case strings.ContainsRune("#+<=>^~w", r):
+		return 0.84
+	case r >= 'A' && r <= 'Z' || r == '&':
+		return 0.79
+	case r < 0x80:
+		return 0.65
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
 	case r < 0x1100:
-		return 0.58
+		return 0.8
+	case r < 0x1f000:
+		return 1.05
 	}
-	return 1.1
+	return 1.3
 }
 
 // fit cuts text that is wider than width.

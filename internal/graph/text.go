@@ -34,6 +34,10 @@ func clean(s string) string {
 // State says in words where a node stands: its status, how much of what is
 // merged into it is done, and what matters besides.
 func (n *Node) State() string {
+	return strings.Join(append([]string{n.standing()}, n.notes()...), ", ")
+}
+
+func (n *Node) standing() string {
 	s := n.Status.String()
 	if n.Joint {
 		s = "all below"
@@ -41,13 +45,21 @@ func (n *Node) State() string {
 	if n.Total > 1 {
 		s += fmt.Sprintf(" %d/%d", n.Done, n.Total)
 	}
+	return s
+}
+
+func (n *Node) notes() []string {
+	var notes []string
+	if n.Failed > 0 && n.Total > 1 {
+		notes = append(notes, fmt.Sprintf("%d failed", n.Failed))
+	}
 	if n.Blocked {
-		s += ", blocked"
+		notes = append(notes, "blocked")
 	}
 	if n.Outside {
-		s += ", outside"
+		notes = append(notes, "outside")
 	}
-	return s
+	return notes
 }
 
 // class is what a node's colours are chosen by.
@@ -195,6 +207,9 @@ func mermaidText(s string) string {
 			continue
 		}
 		fmt.Fprintf(&out, "#%d;", r)
+		if r == '\\' {
+			out.WriteString("#8288;") // a word joiner: Mermaid breaks the line at \n, escaped or not
+		}
 	}
 	return out.String()
 }
