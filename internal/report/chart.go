@@ -88,6 +88,36 @@ func (x *axis) at(t float64) float64 {
 	return s.left + s.width*(t-s.from)/(s.to-s.from)
 }
 
+// gaps are how long nothing ran, where the axis is cut.
+func (x *axis) gaps() []string {
+	var out []string
+	for k := 1; k < len(x.spans); k++ {
+		out = append(out, took(x.spans[k].from-x.spans[k-1].to))
+	}
+	return out
+}
+
+// plotWidth is how many pixels wide a chart is at least, beside its names (see
+// page.css). It is scaled, and the text in it is not.
+const plotWidth = 940
+
+// textWidth is how many pixels ids and times take in the charts, rather too
+// many than too few.
+func textWidth(text string) float64 {
+	wide := 0.0
+	for _, c := range text {
+		switch c {
+		case '.', ':', ' ':
+			wide += 4
+		case 'M':
+			wide += 10
+		default:
+			wide += 7.2
+		}
+	}
+	return wide
+}
+
 // tick is a mark on the axis.
 type tick struct {
 	At    float64
@@ -116,32 +146,35 @@ func (r *Report) ticks(x *axis) []tick {
 		form = "15:04:05"
 	}
 	var out []tick
-	day := ""
-	add := func(t float64, gap string) {
-		at := x.at(t)
-		const apart = 9
-		if at > 94 || gap == "" && len(out) > 0 && at-out[len(out)-1].At < apart {
-			return
-		}
-		if gap != "" && len(out) > 0 && at-out[len(out)-1].At < apart {
-			out[len(out)-1].Label = ""
-		}
+	day, free := "", 0.0 // where the last label ends
+	label := func(t, before float64) string {
 		m := r.moment(t)
-		label := m.Format(form)
+		text := m.Format(form)
 		if d := m.Format("Jan 2"); d != day {
-			day, label = d, d+" "+label
+			text = d + " " + text
 		}
-		out = append(out, tick{at, label, gap})
+		const apart = 12 // pixels
+		at, wide := x.at(t), (textWidth(text)+apart)*100/plotWidth
+		if at < free || at+wide > before {
+			return ""
+		}
+		day, free = m.Format("Jan 2"), at+wide
+		return text
 	}
 	for k, s := range x.spans {
-		gap := ""
+		gap, next := "", 100.0
 		if k > 0 {
 			gap = "nothing ran for " + took(s.from-x.spans[k-1].to)
 		}
-		add(s.from, gap)
+		out = append(out, tick{x.at(s.from), label(s.from, 100), gap})
+		if k+1 < len(x.spans) {
+			next = x.spans[k+1].left
+		}
 		_, zone := r.moment(s.from).Zone()
 		for t := (math.Floor((s.from+float64(zone))/step)+1)*step - float64(zone); t < s.to; t += step {
-			add(t, "")
+			if text := label(t, next); text != "" {
+				out = append(out, tick{At: x.at(t), Label: text})
+			}
 		}
 	}
 	return out
@@ -150,8 +183,8 @@ func (r *Report) ticks(x *axis) []tick {
 // lane is what a worker did. Workers are not on record: an attempt is given to
 // the first that was free, so that there are as many as ran at once.
 type lane struct {
-	Name string
-	Bars []bar
+	Name, Did string
+	Bars      []bar
 }
 
 type bar struct {
@@ -159,6 +192,8 @@ type bar struct {
 	Top, Height float64 // pixels
 	Class       string
 	Label, Tip  string
+	Ground      float64 // pixels that the label takes
+	URL         string  // of a log
 }
 
 const barTop, barHeight = 1, 16
@@ -196,7 +231,7 @@ func (r *Report) lanes(x *axis) (out []lane, more int) {
 	}
 	more = max(0, len(free)-maxLanes)
 	for k, attempts := range byLane[:min(len(byLane), maxLanes)] {
-		l := lane{Name: fmt.Sprintf("worker %d", k+1)}
+		l := lane{Name: fmt.Sprintf("worker %d", k+1), Did: did(attempts)}
 		if len(r.attempts) <= maxBars {
 			for _, a := range attempts {
 				l.Bars = append(l.Bars, r.bar(x, a))
@@ -209,20 +244,48 @@ func (r *Report) lanes(x *axis) (out []lane, more int) {
 	return out, more
 }
 
+// did says what became of attempts.
+func did(attempts []attempt) string {
+	var counts [unknown + 1]int
+	for _, a := range attempts {
+		counts[a.class]++
+	}
+	text := fmt.Sprintf("%d attempts", len(attempts))
+	for c, n := range counts {
+		if n > 0 {
+			text += fmt.Sprintf(", %d %s", n, class(c))
+		}
+	}
+	return text
+}
+
+// gone is the name of what was in the backlog once.
+const gone = "no longer in the backlog"
+
 // bar is one attempt.
 func (r *Report) bar(x *axis, a attempt) bar {
 	left := x.at(a.from)
-	b := bar{Left: left, Width: max(x.at(a.to)-left, 0.12), Top: barTop, Height: barHeight, Class: a.class.String()}
-	id, title := "no longer in the backlog", ""
+	b := bar{Left: left, Width: max(x.at(a.to)-left, 0.12), Top: barTop, Height: barHeight, Class: a.class.String(), URL: r.log(a)}
+	id, title := gone, ""
 	if a.item >= 0 {
-		it := &r.src.Backlog.Items[a.item]
-		id, title = it.ID, it.Title
+		id, title = r.src.Backlog.Items[a.item].ID, r.short(a.item, 80)
+		b.Label, b.Ground = fitting(id, b.Width)
 	}
-	if a.item >= 0 && b.Width > 0.75*float64(len(id)) { // about 7 pixels of 1000 a letter
-		b.Label = id
-	}
-	b.Tip = fmt.Sprintf("%s %s\nattempt %d: %s, %s, from %s", id, r.src.Clean(bounded(title, 200)), a.number, a.class, took(a.to-a.from), r.moment(a.from).Format(time.DateTime))
+	b.Tip = fmt.Sprintf("%s %s\nattempt %d: %s, %s, from %s", id, title, a.number, a.class, took(a.to-a.from), r.moment(a.from).Format(time.DateTime))
 	return b
+}
+
+// fitting is as much of an id's end as fits into a bar and still tells it from
+// its neighbours, and how many pixels it takes.
+func fitting(id string, width float64) (label string, ground float64) {
+	const padding = 6
+	for strings.Contains(id, ".") {
+		if ground = textWidth(id) + padding; ground*100/plotWidth <= width {
+			return id, ground
+		}
+		_, id, _ = strings.Cut(id, ".")
+	}
+	return "", 0
 }
 
 // slotted draws many attempts by intervals: what succeeded as one long bar, and
@@ -270,7 +333,14 @@ type curve struct {
 	Line, Area string
 	Done       int // now
 	Total      int
-	Marks      []float64 // where attempts failed for good, in percent
+	Marks      []mark
+	Failed     int // in all marks
+}
+
+// mark is where subtasks failed, and were not tried again in that run.
+type mark struct {
+	At     float64 // percent
+	Failed int
 }
 
 const (
@@ -285,18 +355,19 @@ func (r *Report) progress(x *axis) curve {
 	b, statuses := r.src.Backlog, r.src.Statuses
 	c := curve{}
 	when := map[int32]float64{}
-	marked := [maxFailMarks + 1]bool{}
+	marked := [maxFailMarks + 1]int{}
 	for _, a := range r.attempts {
 		if a.item >= 0 && a.class == ok && statuses[a.item].Satisfied() {
 			when[a.item] = max(when[a.item], a.to)
 		}
-		if a.class == permanent {
-			marked[int(x.at(a.to)*maxFailMarks/100)] = true
+		if r.ended(a) {
+			marked[int(x.at(a.to)*maxFailMarks/100)]++
+			c.Failed++
 		}
 	}
-	for k, m := range marked {
-		if m {
-			c.Marks = append(c.Marks, 100*float64(k)/maxFailMarks)
+	for k, n := range marked {
+		if n > 0 {
+			c.Marks = append(c.Marks, mark{100 * float64(k) / maxFailMarks, n})
 		}
 	}
 	var ends []float64

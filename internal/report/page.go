@@ -26,8 +26,12 @@ var pageStyle string
 // Bounds of the lists, and of the graph.
 const (
 	maxFailures = 60
+	maxPast     = 20
+	maxTail     = 4 << 10 // of a log, in bytes
 	maxSlow     = 20
 	maxRetried  = 25
+	maxTries    = 12 // of a subtask that is listed
+	maxRows     = 500
 	maxShown    = 20 // runs, holds
 	maxPhases   = 60
 	maxNodes    = 160 // else the graph is merged
@@ -49,7 +53,10 @@ type page struct {
 	Charted  int
 	Graph    template.HTML
 	Level    string
+	Gaps     []string
+	Rows     []attemptRow
 	Failures []failure
+	Past     []failure // not Failed now
 	Slow     []subtask
 	Retried  []subtask
 	Runs     []runRow
@@ -59,7 +66,7 @@ type page struct {
 }
 
 // more is how many are left out of lists.
-type more struct{ Phases, Failures, Slow, Retried, Runs, Holds, Lanes int }
+type more struct{ Phases, Failures, Past, Slow, Retried, Runs, Holds, Lanes int }
 
 type stamp struct{ ISO, Text string }
 
@@ -85,9 +92,19 @@ type subtask struct {
 	Width             float64 // of the longest, in percent
 	Attempts          int
 	Classes, Reason   string
-	Logs              []link
+	Logs              []link // of the attempt that the row is about
+	Tries             []try
+	Earlier           int // tries that are left out
 }
 
+// try is one of several attempts at a subtask.
+type try struct {
+	Number int32
+	Class  class
+	URL    string // of its log; "" without
+}
+
+// failure is a subtask that failed, in an attempt that is its last or not.
 type failure struct {
 	subtask
 	When stamp
@@ -96,11 +113,19 @@ type failure struct {
 
 type link struct{ Name, URL string }
 
+// attemptRow is an attempt in the table beside the chart.
+type attemptRow struct {
+	try
+	ID, Title string
+	From      stamp
+	Took      string
+}
+
 type runRow struct {
-	ID                   string
-	From, To             stamp
-	Took                 string
-	Attempts, OK, Failed int
+	ID                            string
+	From, To                      stamp
+	Took                          string
+	Attempts, OK, Failed, Retried int
 }
 
 type holdRow struct {
@@ -110,7 +135,7 @@ type holdRow struct {
 	Until       stamp
 }
 
-// HTML writes the report.
+// HTML writes the report, and ends it: nothing can be added after it.
 func (r *Report) HTML(w io.Writer) error {
 	t, err := template.New("page").Parse(pageText)
 	if err != nil {
@@ -127,25 +152,43 @@ func (r *Report) HTML(w io.Writer) error {
 }
 
 func (r *Report) page() (*page, error) {
-	p := &page{Style: template.CSS(pageStyle), Session: r.src.Clean(r.src.Session), Made: r.stamp(r.src.Now), Classes: classes()[:unknown]} //nolint:gosec // our own
+	p := &page{Style: template.CSS(pageStyle), Session: r.src.Clean(r.src.Session), Made: r.stamp(r.src.Now)} //nolint:gosec // our own
 	p.Tiles = r.tiles()
 	r.phases(p)
 	if len(r.attempts) > 0 {
 		x := newAxis(r.attempts)
 		p.Lanes, p.MoreOf.Lanes = r.lanes(x)
 		p.Ticks = r.ticks(x)
+		p.Gaps = x.gaps()
 		p.Curve = r.progress(x)
+		p.Classes = r.seen()
 		p.Charted, p.Slotted = len(r.attempts), len(r.attempts) > maxBars
+		for _, a := range r.attempts[max(0, len(r.attempts)-maxRows):] {
+			p.Rows = append(p.Rows, r.attemptRow(a))
+		}
 	}
 	if err := r.graph(p); err != nil {
 		return nil, err
 	}
-	r.failures(p)
-	r.slow(p)
-	r.retried(p)
+	r.lists(p)
 	r.runRows(p)
 	r.holdRows(p)
 	return p, nil
+}
+
+// seen are the classes of the attempts.
+func (r *Report) seen() []string {
+	var seen [unknown + 1]bool
+	for _, a := range r.attempts {
+		seen[a.class] = true
+	}
+	var out []string
+	for c, is := range seen {
+		if is {
+			out = append(out, class(c).String())
+		}
+	}
+	return out
 }
 
 func (r *Report) stamp(t time.Time) stamp {
@@ -237,7 +280,7 @@ func (r *Report) tiles() []tile {
 		if r.cost > 0 {
 			note = fmt.Sprintf("%.2f USD", r.cost)
 		}
-		tiles = append(tiles, tile{"tokens", short(r.tokensIn + r.tokensOut), note, ""})
+		tiles = append(tiles, tile{"tokens", rounded(r.tokensIn + r.tokensOut), note, ""})
 	}
 	if r.strange > 0 {
 		tiles = append(tiles, tile{"left out", fmt.Sprint(r.strange), "records with impossible times", ""})
@@ -245,8 +288,8 @@ func (r *Report) tiles() []tile {
 	return tiles
 }
 
-// short is a number for people.
-func short(n int64) string {
+// rounded is a number for people.
+func rounded(n int64) string {
 	switch {
 	case n < 10_000:
 		return fmt.Sprint(n)
@@ -284,8 +327,11 @@ func (r *Report) phases(p *page) {
 	}
 }
 
-func (r *Report) title(i int32) string {
-	return r.src.Clean(bounded(r.src.Backlog.Items[i].Title, 200))
+func (r *Report) title(i int32) string { return r.short(i, 200) }
+
+// short is a title of at most so many bytes.
+func (r *Report) short(i int32, most int) string {
+	return r.src.Clean(bounded(r.src.Backlog.Items[i].Title, most))
 }
 
 // graph draws the finest graph that can be read.
@@ -319,9 +365,77 @@ func (r *Report) graph(p *page) error {
 	}
 }
 
-// row is a subtask in a list.
-func (r *Report) row(d *detail) subtask {
-	s := subtask{ID: r.src.Backlog.Items[d.item].ID, Title: r.title(d.item), Status: r.src.Statuses[d.item].String(), Took: took(d.took), Attempts: d.attempts, Reason: r.src.Clean(d.reason)}
+// lists fills the lists of subtasks.
+func (r *Report) lists(p *page) {
+	var failed []*detail
+	for i := range r.src.Backlog.Items {
+		if i := int32(i); r.src.Backlog.Items[i].Kind == backlog.Subtask && r.src.Statuses[i] == backlog.Failed {
+			d := r.last[i]
+			if d == nil { // set by hand, or its evidence is gone
+				d = &detail{item: i, last: attempt{item: i, logs: -1}}
+			}
+			failed = append(failed, d)
+		}
+	}
+	slices.SortStableFunc(failed, func(a, b *detail) int { return cmp.Compare(b.last.to, a.last.to) })
+	past := r.details(func(d *detail) bool {
+		_, ever := r.ending(d)
+		return ever && r.src.Statuses[d.item] != backlog.Failed
+	}, func(a, b *detail) int {
+		ofA, _ := r.ending(a)
+		ofB, _ := r.ending(b)
+		return cmp.Compare(ofB.to, ofA.to)
+	})
+	slow := r.details(func(d *detail) bool { return d.took > 0 }, func(a, b *detail) int { return cmp.Compare(b.took, a.took) })
+	retried := r.details(func(d *detail) bool { return d.attempts > 1 }, func(a, b *detail) int { return cmp.Compare(b.attempts, a.attempts) })
+
+	failed, p.MoreOf.Failures = first(failed, maxFailures)
+	past, p.MoreOf.Past = first(past, maxPast)
+	slow, p.MoreOf.Slow = first(slow, maxSlow)
+	retried, p.MoreOf.Retried = first(retried, maxRetried)
+	tries := r.tries(failed, past, slow, retried)
+	for _, d := range failed {
+		p.Failures = append(p.Failures, r.failure(d, ending{d.last, d.reason}, tries))
+	}
+	for _, d := range past {
+		how, _ := r.ending(d)
+		p.Past = append(p.Past, r.failure(d, how, tries))
+	}
+	for _, d := range slow {
+		s := r.row(d, d.last, tries)
+		s.Width = 100 * d.took / slow[0].took
+		p.Slow = append(p.Slow, s)
+	}
+	for _, d := range retried {
+		s := r.row(d, d.last, tries)
+		s.Reason = r.src.Clean(d.trouble)
+		p.Retried = append(p.Retried, s)
+	}
+}
+
+// first are the first few of a list, and how many more there are.
+func first(of []*detail, most int) ([]*detail, int) {
+	n := min(len(of), most)
+	return of[:n], len(of) - n
+}
+
+// tries are the attempts at these subtasks, oldest first.
+func (r *Report) tries(lists ...[]*detail) map[int32][]attempt {
+	out := map[int32][]attempt{}
+	for _, d := range slices.Concat(lists...) {
+		out[d.item] = nil
+	}
+	for _, a := range r.attempts {
+		if _, listed := out[a.item]; listed {
+			out[a.item] = append(out[a.item], a)
+		}
+	}
+	return out
+}
+
+// row is a subtask in a list, with the logs of one of its attempts.
+func (r *Report) row(d *detail, a attempt, tries map[int32][]attempt) subtask {
+	s := subtask{ID: r.src.Backlog.Items[d.item].ID, Title: r.title(d.item), Status: r.src.Statuses[d.item].String(), Took: took(d.took), Attempts: d.attempts}
 	var parts []string
 	for c, n := range d.counts {
 		if n > 0 {
@@ -329,77 +443,88 @@ func (r *Report) row(d *detail) subtask {
 		}
 	}
 	s.Classes = strings.Join(parts, ", ")
-	for _, l := range d.logs {
+	for _, l := range r.logNames(a) {
 		if url := r.src.Link(l); url != "" {
 			name := l[strings.LastIndexByte(l, '/')+1:]
 			s.Logs = append(s.Logs, link{r.src.Clean(name), url})
 		}
 	}
+	if all := tries[d.item]; len(all) > 1 {
+		s.Earlier = max(0, len(all)-maxTries)
+		for _, a := range all[s.Earlier:] {
+			s.Tries = append(s.Tries, r.try(a))
+		}
+	}
 	return s
 }
 
-// failures are the subtasks that are Failed now, the latest first.
-func (r *Report) failures(p *page) {
-	var failed []*detail
-	for i := range r.src.Backlog.Items {
-		if i := int32(i); r.src.Backlog.Items[i].Kind == backlog.Subtask && r.src.Statuses[i] == backlog.Failed {
-			d := r.last[i]
-			if d == nil {
-				d = &detail{item: i} // set by hand, or its evidence is gone
-			}
-			failed = append(failed, d)
+func (r *Report) try(a attempt) try { return try{a.number, a.class, r.log(a)} }
+
+// log is the URL of the log that decided an attempt, or of the last one that is
+// there; "" without any.
+func (r *Report) log(a attempt) string {
+	for _, l := range slices.Backward(r.logNames(a)) {
+		if url := r.src.Link(l); url != "" {
+			return url
 		}
 	}
-	slices.SortStableFunc(failed, func(a, b *detail) int { return cmp.Compare(b.latest, a.latest) })
-	for k, d := range failed {
-		if k == maxFailures {
-			p.MoreOf.Failures = len(failed) - k
+	return ""
+}
+
+func (r *Report) failure(d *detail, how ending, tries map[int32][]attempt) failure {
+	f := failure{subtask: r.row(d, how.attempt, tries)}
+	f.Reason = r.src.Clean(how.reason)
+	if d.attempts > 0 {
+		f.When = r.at(how.to)
+	}
+	for _, l := range slices.Backward(r.logNames(how.attempt)) {
+		if f.Tail = end(r.src.Tail(l)); f.Tail != "" {
 			break
 		}
-		f := failure{subtask: r.row(d)}
-		if d.attempts > 0 {
-			f.When = r.at(d.latest)
-		}
-		for _, l := range slices.Backward(d.logs) {
-			if f.Tail = r.src.Tail(l); f.Tail != "" {
-				break
-			}
-		}
-		p.Failures = append(p.Failures, f)
 	}
+	return f
 }
 
-func (r *Report) slow(p *page) {
-	slow := r.details(func(d *detail) bool { return d.took > 0 }, func(a, b *detail) int { return cmp.Compare(b.took, a.took) })
-	p.MoreOf.Slow = max(0, len(slow)-maxSlow)
-	for _, d := range slow[:min(len(slow), maxSlow)] {
-		s := r.row(d)
-		s.Width = 100 * d.took / slow[0].took
-		p.Slow = append(p.Slow, s)
+// end is the end of a log, from where a line begins.
+func end(tail string) string {
+	if len(tail) <= maxTail {
+		return tail
 	}
+	tail = tail[len(tail)-maxTail:]
+	_, tail, _ = strings.Cut(tail, "\n")
+	return tail
 }
 
-// retried are the subtasks that took more than one attempt, the most first.
-func (r *Report) retried(p *page) {
-	again := r.details(func(d *detail) bool { return d.attempts > 1 }, func(a, b *detail) int { return cmp.Compare(b.attempts, a.attempts) })
-	p.MoreOf.Retried = max(0, len(again)-maxRetried)
-	for _, d := range again[:min(len(again), maxRetried)] {
-		s := r.row(d)
-		s.Reason = r.src.Clean(d.failure)
-		p.Retried = append(p.Retried, s)
+func (r *Report) attemptRow(a attempt) attemptRow {
+	row := attemptRow{try: r.try(a), ID: gone, From: r.at(a.from), Took: took(a.to - a.from)}
+	if a.item >= 0 {
+		row.ID, row.Title = r.src.Backlog.Items[a.item].ID, r.short(a.item, 80)
 	}
+	return row
 }
 
 func (r *Report) runRows(p *page) {
-	ids := make([]string, 0, len(r.runs))
-	for id := range r.runs {
-		ids = append(ids, id)
+	okay, failed := make([]int, len(r.runs)), make([]int, len(r.runs))
+	for _, a := range r.attempts {
+		switch {
+		case a.run < 0:
+		case r.ended(a):
+			failed[a.run]++
+		case a.class == ok && !a.again:
+			okay[a.run]++
+		}
 	}
-	slices.SortFunc(ids, func(a, b string) int { return cmp.Or(cmp.Compare(r.runs[b].from, r.runs[a].from), cmp.Compare(a, b)) })
-	p.MoreOf.Runs = max(0, len(ids)-maxShown)
-	for _, id := range ids[:min(len(ids), maxShown)] {
-		n := r.runs[id]
-		p.Runs = append(p.Runs, runRow{r.src.Clean(bounded(id, 60)), r.at(n.from), r.at(n.to), took(n.to - n.from), n.attempts, n.ok, n.failed})
+	order := make([]int, len(r.runs))
+	for k := range order {
+		order[k] = k
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(r.runs[b].from, r.runs[a].from), cmp.Compare(r.runs[a].id, r.runs[b].id))
+	})
+	p.MoreOf.Runs = max(0, len(order)-maxShown)
+	for _, k := range order[:min(len(order), maxShown)] {
+		n := &r.runs[k]
+		p.Runs = append(p.Runs, runRow{r.src.Clean(bounded(n.id, 60)), r.at(n.from), r.at(n.to), took(n.to - n.from), n.attempts, okay[k], failed[k], n.again})
 	}
 }
 

@@ -10,15 +10,18 @@
 //
 // The size is bounded: lists are cut and say so, charts of many attempts are
 // drawn by intervals, and the graph is merged until it can be read. Of each
-// attempt about 50 bytes are kept, so that 100,000 subtasks and a million
-// attempts are no problem. It reads no files: logs are asked for by name.
+// attempt 40 bytes are kept, so that 100,000 subtasks and a million attempts are
+// no problem. It reads no files: logs are asked for by name.
 package report
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/graph"
@@ -70,8 +73,11 @@ type Report struct {
 	src      Source
 	attempts []attempt
 	last     map[int32]*detail // of subtasks
-	runs     map[string]*run
+	runs     []run
+	runOf    map[string]int32
 	holds    map[string]*held
+	logs     []string // sets of names, joined by separator
+	logsOf   map[string]int32
 	tokensIn, tokensOut,
 	strange int64 // records without times that can be right
 	cost float64
@@ -95,12 +101,15 @@ func classes() []string {
 
 func (c class) String() string { return classes()[c] }
 
-// attempt is what charts need of an attempt. Times are Unix seconds.
+// attempt is what is kept of every attempt. Times are Unix seconds.
 type attempt struct {
 	from, to float64
 	item     int32 // -1: not in the backlog
 	number   int32
+	run      int32 // in Report.runs; -1: not kept
+	logs     int32 // in Report.logs; -1: none
 	class    class
+	again    bool // its subtask was tried again in the same run
 }
 
 // detail is what is kept of a subtask's attempts.
@@ -109,18 +118,24 @@ type detail struct {
 	attempts int
 	counts   [unknown + 1]int
 	took     float64 // seconds in all
-	latest   float64 // when the last one ended
-	class    class   // of the last one; the rest, too
-	reason   string
-	logs     []string
-	failure  string // the reason of the last one that did not succeed
+	last     attempt
+	at       int    // where the last one is in Report.attempts; -1: its times are impossible
+	reason   string // of the last one
+	trouble  string // of the last one that did not succeed
+	failed   ending // how it failed in a run before the last
+}
+
+// ending is an attempt that failed and that no other followed in its run.
+type ending struct {
+	attempt
+	reason string
 }
 
 // run is a run of the session.
 type run struct {
-	from, to   float64
-	attempts   int
-	ok, failed int
+	id              string
+	from, to        float64
+	attempts, again int
 }
 
 // held is a credential's quota.
@@ -132,27 +147,32 @@ type held struct {
 
 // New begins a report.
 func New(src Source) *Report {
-	return &Report{src: src, last: map[int32]*detail{}, runs: map[string]*run{}, holds: map[string]*held{}}
+	return &Report{src: src, last: map[int32]*detail{}, runOf: map[string]int32{}, holds: map[string]*held{}, logsOf: map[string]int32{}}
 }
 
-// Bounds of what one record may add.
+// Bounds of what records may add.
 const (
-	maxReason = 300
-	maxLogs   = 8
-	maxRuns   = 100_000
-	maxHolds  = 1000
+	maxReason  = 300
+	maxLogs    = 8    // of an attempt
+	maxLogName = 1024 // bytes
+	maxLogSets = 5000
+	maxRuns    = 100_000
+	maxHolds   = 1000
 )
 
 // Add takes an attempt. What is not in the backlog any more is counted and is
-// in the charts.
+// in the charts. Attempts of a subtask have to come oldest first.
 func (r *Report) Add(a Attempt) {
-	at := attempt{from: seconds(a.Started), to: seconds(a.Ended), item: -1, number: int32(min(max(a.Attempt, 0), math.MaxInt32)), class: unknown}
+	at := attempt{from: seconds(a.Started), to: seconds(a.Ended), item: -1, number: int32(min(max(a.Attempt, 0), math.MaxInt32)), logs: -1, class: unknown}
 	if k := slices.Index(classes(), a.Class); k >= 0 {
 		at.class = class(k)
 	}
+	possible := a.Started.Year() >= 1970 && a.Ended.Year() <= 9999 && at.to >= at.from
+	at.run = r.ran(a.RunID, at, possible)
 	if i, known := r.src.Backlog.Lookup(a.ID); known && r.src.Backlog.Items[i].Kind == backlog.Subtask {
 		at.item = i
-		r.keep(&a, at)
+		at.logs = r.keepLogs(&a, at)
+		r.keep(a.Reason, at, possible)
 	}
 	for _, c := range a.Commands {
 		r.tokensIn += max(0, c.TokensIn)
@@ -161,26 +181,11 @@ func (r *Report) Add(a Attempt) {
 			r.cost += c.CostUSD
 		}
 	}
-	if a.Started.Year() < 1970 || a.Ended.Year() > 9999 || at.to < at.from {
+	if !possible {
 		r.strange++
 		return
 	}
 	r.attempts = append(r.attempts, at)
-	ran := r.runs[a.RunID]
-	if ran == nil && len(r.runs) < maxRuns {
-		ran = &run{from: at.from, to: at.to}
-		r.runs[a.RunID] = ran
-	}
-	if ran != nil {
-		ran.from, ran.to = min(ran.from, at.from), max(ran.to, at.to)
-		ran.attempts++
-		switch at.class {
-		case ok:
-			ran.ok++
-		case permanent, transient:
-			ran.failed++
-		}
-	}
 	if at.class == quota {
 		h := r.holds[a.Credential]
 		if h == nil && len(r.holds) < maxHolds {
@@ -197,46 +202,146 @@ func (r *Report) Add(a Attempt) {
 	}
 }
 
+// ran adds an attempt to its run, and returns the run's number.
+func (r *Report) ran(id string, at attempt, possible bool) int32 {
+	k, known := r.runOf[id]
+	switch {
+	case !possible && !known, !known && len(r.runs) == maxRuns:
+		return -1
+	case !known:
+		k = int32(len(r.runs))
+		r.runOf[id] = k
+		r.runs = append(r.runs, run{id: id, from: at.from, to: at.to})
+	}
+	if n := &r.runs[k]; possible {
+		n.from, n.to = min(n.from, at.from), max(n.to, at.to)
+		n.attempts++
+	}
+	return k
+}
+
 // keep adds an attempt to what is known of its subtask.
-func (r *Report) keep(a *Attempt, at attempt) {
+func (r *Report) keep(reason string, at attempt, possible bool) {
 	d := r.last[at.item]
-	if d == nil {
+	switch {
+	case d == nil:
 		d = &detail{item: at.item}
 		r.last[at.item] = d
+	case d.last.run != at.run:
+		if d.last.class.failing() {
+			d.failed = ending{d.last, d.reason}
+		}
+	case d.at >= 0:
+		r.attempts[d.at].again = true
+		if at.run >= 0 {
+			r.runs[at.run].again++
+		}
 	}
 	d.attempts++
 	d.counts[at.class]++
 	d.took += max(0, at.to-at.from)
-	if at.class != ok && a.Reason != "" {
-		d.failure = bounded(a.Reason, maxReason)
+	d.last, d.reason, d.at = at, bounded(reason, maxReason), -1
+	if possible {
+		d.at = len(r.attempts)
 	}
-	if at.to < d.latest {
-		return
+	if at.class != ok && reason != "" {
+		d.trouble = d.reason
 	}
-	d.latest, d.class, d.reason, d.logs = at.to, at.class, bounded(a.Reason, maxReason), nil
+}
+
+// failing tells whether a subtask is Failed if that is its last attempt.
+func (c class) failing() bool { return c == permanent || c == transient }
+
+// ended tells whether an attempt failed and was the last one of its subtask in
+// its run. Of a temporary failure that is only known when it is not Retrying.
+func (r *Report) ended(a attempt) bool {
+	if a.again || !a.class.failing() {
+		return false
+	}
+	if a.class == permanent || a.item < 0 || r.last[a.item].last != a {
+		return true
+	}
+	st := r.src.Statuses[a.item]
+	return st.Satisfied() || st == backlog.Failed || st == backlog.Planned
+}
+
+// ending is how a subtask failed last; false if it never did.
+func (r *Report) ending(d *detail) (ending, bool) {
+	if r.ended(d.last) {
+		return ending{d.last, d.reason}, true
+	}
+	return d.failed, d.failed.class.failing()
+}
+
+const separator = "\x00"
+
+// keepLogs notes the logs of an attempt, of which the one that decided is the
+// last. As their names differ little but for the attempt's directory, they are
+// kept without that, and each set once.
+func (r *Report) keepLogs(a *Attempt, at attempt) int32 {
+	dir := r.logDir(at)
+	var names []string
+	note := func(name string) {
+		if short, own := strings.CutPrefix(name, dir); own && !strings.Contains(short, "/") {
+			name = short
+		} else if !strings.Contains(name, "/") {
+			return
+		}
+		if name == "" || len(name) > maxLogName || strings.Contains(name, separator) {
+			return
+		}
+		names = slices.DeleteFunc(names, func(n string) bool { return n == name })
+		names = append(names, name)
+	}
 	for _, c := range a.Commands {
-		d.log(c.Log)
+		note(c.Log)
 	}
-	d.log(a.Log)
+	note(a.Log)
+	if len(names) == 0 {
+		return -1
+	}
+	set := strings.Join(names[max(0, len(names)-maxLogs):], separator)
+	k, known := r.logsOf[set]
+	if !known {
+		if len(r.logs) == maxLogSets {
+			return -1
+		}
+		set = strings.Clone(set)
+		k = int32(len(r.logs))
+		r.logs = append(r.logs, set)
+		r.logsOf[set] = k
+	}
+	return k
 }
 
-// log notes a log; the one that decided, which comes last, is the last.
-func (d *detail) log(name string) {
-	if name == "" || len(name) > 4096 {
-		return
-	}
-	d.logs = slices.DeleteFunc(d.logs, func(l string) bool { return l == name })
-	if len(d.logs) == maxLogs {
-		d.logs = d.logs[1:]
-	}
-	d.logs = append(d.logs, name)
+// logDir is where the logs of an attempt are as a rule.
+func (r *Report) logDir(a attempt) string {
+	return fmt.Sprintf("artifacts/%s/attempt-%d/", r.src.Backlog.Items[a.item].ID, a.number)
 }
 
+// logNames are the logs of an attempt.
+func (r *Report) logNames(a attempt) []string {
+	if a.logs < 0 {
+		return nil
+	}
+	names := strings.Split(r.logs[a.logs], separator)
+	for k, name := range names {
+		if !strings.Contains(name, "/") {
+			names[k] = r.logDir(a) + name
+		}
+	}
+	return names
+}
+
+// bounded cuts text that is longer than most bytes.
 func bounded(s string, most int) string {
 	if len(s) > most {
-		s = s[:most]
+		for most > 0 && !utf8.RuneStart(s[most]) {
+			most--
+		}
+		return s[:most] + "..."
 	}
-	return string([]byte(s)) // not a part of a line that was read
+	return strings.Clone(s) // not a part of a line that was read
 }
 
 // seconds are exact to a microsecond.
