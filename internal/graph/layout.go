@@ -17,7 +17,7 @@ import (
 //     target's if more enter that than leave its source.
 //   - Lanes are bounded in all: the longest are not reserved, and their edges
 //     drawn straight, behind the nodes.
-//   - Every component is laid out by itself, and then they are put in rows.
+//   - Every component is laid out by itself, and then they are packed.
 
 // Sizes in the drawing, in pixels.
 const (
@@ -123,7 +123,8 @@ func components(g *Graph) [][]int32 {
 	return out
 }
 
-// pack puts the parts in rows, and then the nodes without edges in a grid.
+// pack puts each part where it can be highest, and below them all the nodes
+// without edges in a grid.
 func (d *drawing) pack(parts []*part, single []int32) {
 	area, wide := 0.0, 0.0
 	for _, p := range parts {
@@ -132,20 +133,28 @@ func (d *drawing) pack(parts []*part, single []int32) {
 	}
 	area += float64(len(single)) * (nodeWidth + sideGap) * (nodeHeight + sideGap)
 	wide = max(wide, math.Sqrt(area*1.6), nodeWidth)
-	x, y, row := 0.0, 0.0, 0.0
+	const column = nodeWidth + 2*sideGap
+	columns := func(width float64) int { return int(math.Ceil((width + 2*sideGap) / column)) }
+	filled := make([]float64, columns(wide)) // down to where each is
 	for _, p := range parts {
-		if x > 0 && x+p.width > wide {
-			x, y, row = 0, y+row+layerGap, 0
+		n := columns(p.width)
+		best, top := 0, math.Inf(1)
+		for c := range len(filled) - n + 1 {
+			if y := slices.Max(filled[c : c+n]); y < top {
+				best, top = c, y
+			}
 		}
-		p.move(d, margin+x, margin+y)
+		x := float64(best) * column
+		p.move(d, margin+x, margin+top)
 		d.width = max(d.width, x+p.width)
-		x, row = x+p.width+2*sideGap, max(row, p.height)
+		for c := best; c < best+n; c++ {
+			filled[c] = top + p.height + layerGap
+		}
 	}
-	y += row
+	x, y := 0.0, max(0, slices.Max(filled)-layerGap)
 	if len(single) > 0 && len(parts) > 0 {
 		y += layerGap
 	}
-	x = 0
 	for k, i := range single {
 		if x > 0 && x+nodeWidth > wide {
 			x, y = 0, y+nodeHeight+sideGap

@@ -194,6 +194,25 @@ func TestWidth(t *testing.T) {
 	if most > 9 {
 		t.Errorf("%d nodes in a row", most)
 	}
+	// A tall part leaves room for short ones beside it.
+	var subs []sub
+	chain := func(task, long int) {
+		for k := range long {
+			s := sub{id: fmt.Sprintf("P1.M1.T%d.S%d", task, k+1)}
+			if k > 0 {
+				s.deps = []string{subs[len(subs)-1].id}
+			}
+			subs = append(subs, s)
+		}
+	}
+	chain(1, 15)
+	for k := range 16 {
+		chain(k+2, 3)
+	}
+	c := parse(t, subs)
+	if d := lay(New(c, c.Statuses(), Options{Level: backlog.Subtask})); d.height > 15*(nodeHeight+layerGap)+2*margin {
+		t.Errorf("short chains are drawn below a long one, down to %.0f", d.height)
+	}
 	// Without the bound the layers of these drift apart.
 	for seed := range uint64(5) {
 		b := scattered(t, seed, 100, 2, 15)

@@ -107,8 +107,9 @@ type try struct {
 // failure is a subtask that failed, in an attempt that is its last or not.
 type failure struct {
 	subtask
-	When stamp
-	Tail string
+	When  stamp
+	Tail  string
+	Since string // what it is now, if that is not Failed
 }
 
 type link struct{ Name, URL string }
@@ -399,7 +400,9 @@ func (r *Report) lists(p *page) {
 	}
 	for _, d := range past {
 		how, _ := r.ending(d)
-		p.Past = append(p.Past, r.failure(d, how, tries))
+		f := r.failure(d, how, tries)
+		f.Since = f.Status
+		p.Past = append(p.Past, f)
 	}
 	for _, d := range slow {
 		s := r.row(d, d.last, tries)

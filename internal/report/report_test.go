@@ -476,8 +476,8 @@ func TestPastFailures(t *testing.T) {
 	_, failures, _ := strings.Cut(page, `<section id="failures">`)
 	failures, _, _ = strings.Cut(failures, "</section>")
 	for _, want := range []string{"Nothing is Failed.", `<details id="past" open><summary>2 failed earlier, and are not Failed now</summary>`,
-		"<b>failed; Planned since</b></p><p><span class=\"id\">P1.M1.T1.S1", "reason of 1 in r1", "the end of artifacts/P1.M1.T1.S1/attempt-1/run.log",
-		"<b>failed; Complete since</b></p><p><span class=\"id\">P1.M1.T1.S2", "the end of artifacts/P1.M1.T1.S2/attempt-1/run.log"} {
+		"<article class=\"failure past\"><p><span class=\"id\">P1.M1.T1.S1", "<b>failed, and is Planned since:</b> reason of 1 in r1", "the end of artifacts/P1.M1.T1.S1/attempt-1/run.log",
+		"<b>failed, and is Complete since:</b> reason of 1 in r1", "the end of artifacts/P1.M1.T1.S2/attempt-1/run.log"} {
 		if !strings.Contains(failures, want) {
 			t.Errorf("it does not say %s", want)
 		}
