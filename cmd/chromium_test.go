@@ -1,15 +1,21 @@
 package cmd_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hacky-run/hacky/bench/gen"
+	"github.com/hacky-run/hacky/internal/backlog"
 )
 
 // chromium calls a headless one with a page from file://, and returns what it
@@ -60,6 +66,136 @@ func TestReportInChromium(t *testing.T) {
 	}
 	if light.corner <= dark.corner {
 		t.Errorf("brightness of the corner: %d light, %d dark", light.corner, dark.corner)
+	}
+}
+
+// worked makes a session of a backlog with two attempts at each subtask, some of
+// which failed, by so many workers.
+func worked(t *testing.T, tasks []byte, workers int) string {
+	t.Helper()
+	b, err := backlog.Parse("tasks.json", string(tasks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := session(t, string(tasks))
+	if err := os.Mkdir(filepath.Join(dir, "artifacts"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "artifacts", "attempts.ndjson"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := bufio.NewWriter(f)
+	start, n := time.Date(2026, 3, 1, 22, 0, 0, 0, time.UTC), 0
+	for _, it := range b.Items {
+		if it.Kind != backlog.Subtask {
+			continue
+		}
+		from := start.Add(time.Duration(n/workers) * time.Minute)
+		if n > b.Len()/2 {
+			from = from.Add(9 * time.Hour)
+		}
+		record := func(attempt int, class, reason string, from time.Time, long time.Duration) {
+			fmt.Fprintf(w, `{"id":%q,"attempt":%d,"class":%q,"reason":%q,"started":%q,"ended":%q,"log":"artifacts/%[1]s/attempt-%[2]d/run.log","runId":"r%[7]d"}`+"\n",
+				it.ID, attempt, class, reason, from.Format(time.RFC3339Nano), from.Add(long).Format(time.RFC3339Nano), n%3)
+		}
+		last := "ok"
+		if n%10 == 3 {
+			last = "permanent"
+		}
+		record(1, "transient", "exit 75, a temporary failure", from, 20*time.Second)
+		record(2, last, "", from.Add(20*time.Second), time.Duration(5+n%35)*time.Second)
+		n++
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// measure is a script that tells what of a page is not as wide as it should be.
+const measure = `
+const wrong = [], said = [];
+const wide = document.documentElement.scrollWidth;
+if (wide > innerWidth) wrong.push("the page is " + wide + " wide");
+const phases = document.querySelector("#phases .wide");
+if (phases.scrollWidth > phases.clientWidth) wrong.push("phases are " + phases.scrollWidth + " wide in " + phases.clientWidth);
+for (const svg of document.querySelectorAll(".chart svg[height='16']")) {
+	let end = 0, out = svg.getBoundingClientRect().right;
+	for (const text of svg.querySelectorAll("text")) {
+		const box = text.getBoundingClientRect();
+		if (!text.textContent) continue;
+		said.push(text.textContent);
+		if (box.left < end || box.right > out) wrong.push("the label " + text.textContent + " overlaps");
+		end = box.right;
+	}
+}
+let labels = 0;
+for (const text of document.querySelectorAll("text.in")) {
+	labels++;
+	const label = text.getBoundingClientRect();
+	for (const rect of text.parentNode.querySelectorAll("rect"))
+		if (label.left < rect.getBoundingClientRect().left || label.right > rect.getBoundingClientRect().right + 0.5) wrong.push(text.textContent + " is wider than its ground");
+}
+for (const text of document.querySelectorAll(".hg g svg text")) {
+	const box = text.getBoundingClientRect(), node = text.closest("g").querySelector("rect").getBoundingClientRect();
+	if (box.left < node.left || box.right > node.right) wrong.push("in the graph " + text.textContent + " is wider than its box");
+}
+const charts = [...document.querySelectorAll(".chart > div > svg")].map(e => Math.round(e.getBoundingClientRect().left * 10));
+if (new Set(charts).size != 1) wrong.push("charts begin at " + charts);
+for (const table of document.querySelectorAll("#slowest table")) if (table.getBoundingClientRect().height > 20 * 300) wrong.push("the slowest take " + table.getBoundingClientRect().height);
+const graph = document.querySelector(".graph > svg");
+if (graph.getBoundingClientRect().width > graph.parentNode.clientWidth) wrong.push("the graph is not scaled");
+document.getElementById("full").click();
+if (Math.round(graph.getBoundingClientRect().width) != Math.round(graph.getAttribute("width"))) wrong.push("the graph has no full size");
+parent.postMessage("[" + innerWidth + " wide: " + said.length + " times, " + labels + " labels; wrong: " + wrong.join("; ") + "]", "*");
+`
+
+// TestReportGeometry: on a phone and on a desk nothing overlaps and nothing is
+// wider than it should be, whatever the titles are.
+func TestReportGeometry(t *testing.T) {
+	t.Parallel()
+	tasks := string(gen.Realistic(40))
+	titles := []string{strings.Repeat("x", 200), strings.Repeat("W", 200), strings.Repeat("<&>", 66), strings.Repeat("\u65e5\u672c", 40), "short"}
+	n := 0
+	tasks = regexp.MustCompile(`"title": "[^"]*"`).ReplaceAllStringFunc(tasks, func(string) string {
+		n++
+		return `"title": "` + titles[n%len(titles)] + `"`
+	})
+	dir := worked(t, []byte(tasks), 8)
+	hacky(t, dir, "report").wants(t, 0)
+	page := read(t, filepath.Join(dir, "hacky-report.html"))
+	page = regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`).ReplaceAllString(page, "")
+	write(t, filepath.Join(dir, "measured.html"), strings.Replace(page, "</body>", "<script>"+measure+"</script></body>", 1))
+	frames := filepath.Join(dir, "frames.html")
+	write(t, frames, `<!doctype html><p id="told"></p><script>onmessage = m => document.getElementById("told").textContent += m.data</script>`+
+		`<iframe src="measured.html" width="400" height="900"></iframe><iframe src="measured.html" width="1200" height="900"></iframe>`)
+	dom, _ := chromium(t, frames, "--virtual-time-budget=20000", "--dump-dom")
+	for _, width := range []int{400, 1200} {
+		if want := regexp.MustCompile(fmt.Sprintf(`\[%d wide: \d{1,2} times, \d{2,3} labels; wrong: \]`, width)); !want.MatchString(dom) {
+			t.Errorf("not as %s: %s", want, clip(dom))
+		}
+	}
+}
+
+// TestReportOfManyInChromium: a report of 100,000 subtasks and 200,000 attempts
+// is a file that a browser opens.
+func TestReportOfManyInChromium(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
+	dir := worked(t, gen.Realistic(100_000), 8)
+	hacky(t, dir, "report").wants(t, 0)
+	page := filepath.Join(dir, "hacky-report.html")
+	if size := len(read(t, page)); size > 2<<20 {
+		t.Errorf("%d bytes", size)
+	}
+	dom, console := chromium(t, page, "--dump-dom")
+	contains(t, "the page", dom, "0 of 100000", "200000 attempts", "worker 8", "The latest 500 of 200000 attempts", "</html>")
+	if strings.Contains(console, "CONSOLE") {
+		t.Errorf("the console: %s", console)
 	}
 }
 

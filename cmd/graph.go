@@ -24,8 +24,9 @@ func (a *app) graphCmd() *cobra.Command {
 		Long: `Draw the subtasks and their dependencies, with what is waited for on top:
 statuses in words and colours, the critical path, which is the longest one by
 story points through what is not finished, in bold. --collapse merges what is
-below a task, milestone or phase. With --scope, what it waits for outside is
-drawn dashed. It takes no lock and writes nothing.
+below a task, milestone or phase, and says how much of it is done and failed.
+With --scope, what it waits for outside is drawn dashed. It takes no lock and
+writes nothing.
 
 SVG is drawn by hacky itself; for DOT there is Graphviz, and Mermaid is shown by
 many wikis and forges, up to a few hundred items.

@@ -35,9 +35,9 @@ func (a *app) reportCmd() *cobra.Command {
 		Use:   "report",
 		Short: "Write what became of a session as one HTML file",
 		Long: `Write an HTML file that needs no network: progress over time, attempts by
-worker, failures with the end of their logs, what waits for what, the slowest
-subtasks, retries, holds and runs, with links to the logs. It takes no lock, and
-writes nothing else. The file's name is printed; - writes to standard output. A
+worker, failures with the end of their logs, those before a reset included, what
+waits for what, the slowest subtasks, retries, holds and runs, with links to the
+logs of every attempt. It takes no lock, and writes nothing else. The file's name is printed; - writes to standard output. A
 file that is there is replaced if it is a report, too.
 
 Exit codes: 0, 2 mistake in the call or the backlog, or the file cannot be

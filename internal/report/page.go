@@ -57,6 +57,7 @@ type page struct {
 	Rows     []attemptRow
 	Failures []failure
 	Past     []failure // not Failed now
+	PastAll  int
 	Slow     []subtask
 	Retried  []subtask
 	Runs     []runRow
@@ -391,6 +392,7 @@ func (r *Report) lists(p *page) {
 	retried := r.details(func(d *detail) bool { return d.attempts > 1 }, func(a, b *detail) int { return cmp.Compare(b.attempts, a.attempts) })
 
 	failed, p.MoreOf.Failures = first(failed, maxFailures)
+	p.PastAll = len(past)
 	past, p.MoreOf.Past = first(past, maxPast)
 	slow, p.MoreOf.Slow = first(slow, maxSlow)
 	retried, p.MoreOf.Retried = first(retried, maxRetried)

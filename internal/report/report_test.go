@@ -504,6 +504,19 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// Of many that failed earlier the latest are shown.
+func TestManyPastFailures(t *testing.T) {
+	statuses := make([]backlog.Status, maxPast+5)
+	page := html(t, worked(t, "A title", statuses, func(did func(string, int, int, string)) {
+		for k := range statuses {
+			did("r", k+1, 1, "permanent")
+		}
+	}))
+	if n := strings.Count(page, `<article class="failure past">`); n != maxPast || !strings.Contains(page, "<summary>25 failed earlier, and are not Failed now; the latest 20</summary>") {
+		t.Errorf("%d are shown", n)
+	}
+}
+
 // What is drawn can also be read: as a table, with names for what is a picture.
 func TestReadable(t *testing.T) {
 	r := worked(t, "A title", []backlog.Status{backlog.Complete}, func(did func(string, int, int, string)) {
@@ -576,6 +589,9 @@ func TestBounds(t *testing.T) {
 	}
 	if n := strings.Count(page, `<span class="name">worker `); n != maxLanes || !strings.Contains(page, "and 16 more workers") {
 		t.Errorf("%d workers are shown", n)
+	}
+	if strings.Contains(page, `id="past"`) {
+		t.Error("what failed and is Failed is not past")
 	}
 	if n := strings.Count(page, `class="hg-n`); n > maxNodes+20 || n < 5 {
 		t.Errorf("the graph has %d nodes", n)
