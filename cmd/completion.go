@@ -54,17 +54,41 @@ func (a *app) helpCmd() *cobra.Command {
 as its --help.
 
 Exit codes: 0, or 2 if there is no such command.`,
-		Example: "  hacky help run\n  hacky help recover",
+		Example:           "  hacky help run\n  hacky help recover",
+		ValidArgsFunction: completeCommand,
 		RunE: func(c *cobra.Command, args []string) error {
-			found, rest, err := c.Root().Find(args)
+			found, err := commandNamed(c.Root(), args)
 			if err != nil {
 				return err
-			}
-			if len(rest) > 0 {
-				return fmt.Errorf("there is no command %q; \"hacky help\" lists all", strings.Join(args, " "))
 			}
 			found.InitDefaultHelpFlag() // as --help would
 			return found.Help()
 		},
 	}
+}
+
+// commandNamed finds the command that words name; none name hacky itself. The
+// error names the nearest.
+func commandNamed(root *cobra.Command, words []string) (*cobra.Command, error) {
+	found, rest, err := root.Find(words)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(rest) == 0:
+		return found, nil
+	case found == root:
+		return nil, unknownCommand(root, rest)
+	}
+	return nil, fmt.Errorf("there is no command %q; \"hacky help\" lists all", strings.Join(words, " "))
+}
+
+// completeCommand offers the commands.
+func completeCommand(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	for _, sub := range c.Root().Commands() {
+		if len(args) == 0 && sub.IsAvailableCommand() && strings.HasPrefix(sub.Name(), word) {
+			out = append(out, sub.Name()+"\t"+sub.Short)
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
 }

@@ -91,7 +91,9 @@ func TestWrongCalls(t *testing.T) {
 		{"--nonsense", `hacky: unknown flag: --nonsense; see "hacky --help"`},
 		{"completion", `hacky: completion needs the name of one shell: bash, zsh, fish, powershell`},
 		{"completion nonsense", `hacky: completion: "nonsense" is not one of bash, zsh, fish, powershell`},
-		{"help nonsense", `hacky: there is no command "nonsense"; "hacky help" lists all`},
+		{"help nonsense", `hacky: unknown command "nonsense"; "hacky help" lists all`},
+		{"help staus", `hacky: unknown command "staus"; did you mean "status"?`},
+		{"man staus", `hacky: unknown command "staus"; did you mean "status"?`},
 		{"help run now", `hacky: there is no command "run now"; "hacky help" lists all`},
 	} {
 		t.Run(c.call, func(t *testing.T) {

@@ -6,11 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
 )
 
 func (a *app) manCmd() *cobra.Command {
@@ -25,32 +26,20 @@ Exit codes: 0 printed or written, 2 there is no such command, or the directory
 cannot be written.`,
 		Example: `  hacky man run | man -l -
   hacky man --dir /usr/local/share/man/man1`,
-		ValidArgsFunction: func(c *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
-			var out []string
-			for _, sub := range c.Root().Commands() {
-				if sub.IsAvailableCommand() && strings.HasPrefix(sub.Name(), word) {
-					out = append(out, sub.Name()+"\t"+sub.Short)
-				}
-			}
-			return out, cobra.ShellCompDirectiveNoFileComp
-		},
+		ValidArgsFunction: completeCommand,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			c.Root().DisableAutoGenTag = true // no date of today: the same pages from the same source
 			if dir != "" {
 				if len(args) > 0 {
 					return fmt.Errorf("man: --dir takes all commands, not %q alone", args[0])
 				}
 				return writePages(c.Root(), dir, format)
 			}
-			found, rest, err := c.Root().Find(args)
+			found, err := commandNamed(c.Root(), args)
 			if err != nil {
 				return err
-			}
-			if len(rest) > 0 {
-				return fmt.Errorf("there is no command %q; \"hacky help\" lists all", strings.Join(args, " "))
 			}
 			return page(found, a.stdout, format)
 		},
@@ -69,12 +58,139 @@ func checkFormat(format string) error {
 
 // page prints the page of one command.
 func page(c *cobra.Command, w io.Writer, format string) error {
+	c.InitDefaultHelpFlag() // as --help would
+	var b strings.Builder
 	if format == "markdown" {
-		return doc.GenMarkdown(c, w)
+		markdownPage(&b, c)
+	} else {
+		manPage(&b, c)
 	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// The pages are written here and not by cobra/doc: that goes by way of a
+// Markdown library whose patterns are compiled at every start of the program.
+
+// manPage writes a page as "man" reads it. Without a date of the source there
+// is none: the same source makes the same page.
+func manPage(b *strings.Builder, c *cobra.Command) {
 	v, _ := version()
-	at := builtAt()
-	return doc.GenMan(c, &doc.GenManHeader{Section: "1", Source: "hacky " + v, Manual: "hacky", Date: &at}, w)
+	fmt.Fprintf(b, ".nh\n.TH \"%s\" \"1\" \"%s\" \"hacky %s\" \"hacky\"\n",
+		strings.ToUpper(roff(dashed(c))), roff(builtIn()), roff(v))
+	fmt.Fprintf(b, ".SH NAME\n%s \\- %s\n", roff(dashed(c)), roff(c.Short))
+	fmt.Fprintf(b, ".SH SYNOPSIS\n\\fB%s\\fP\n", roff(c.UseLine()))
+	description, exits := cutExits(c.Long)
+	b.WriteString(".SH DESCRIPTION\n" + roff(description) + "\n")
+	for _, list := range []struct {
+		title string
+		flags *pflag.FlagSet
+	}{{"OPTIONS", c.NonInheritedFlags()}, {"OPTIONS OF ALL COMMANDS", c.InheritedFlags()}} {
+		if list.flags.HasAvailableFlags() {
+			b.WriteString(".SH " + list.title + "\n")
+			list.flags.VisitAll(func(f *pflag.Flag) { manFlag(b, f) })
+		}
+	}
+	if exits != "" {
+		b.WriteString(".SH EXIT STATUS\n" + roff(exits) + "\n")
+	}
+	if c.Example != "" {
+		b.WriteString(".SH EXAMPLE\n.EX\n" + roff(c.Example) + "\n.EE\n")
+	}
+	b.WriteString(".SH SEE ALSO\n")
+	for k, other := range related(c) {
+		if k > 0 {
+			b.WriteString(",\n")
+		}
+		fmt.Fprintf(b, "\\fB%s\\fP(1)", roff(dashed(other)))
+	}
+	b.WriteByte('\n')
+}
+
+func manFlag(b *strings.Builder, f *pflag.Flag) {
+	if f.Hidden || f.Deprecated != "" {
+		return
+	}
+	b.WriteString(".TP\n")
+	if f.Shorthand != "" {
+		fmt.Fprintf(b, "\\fB\\-%s\\fP, ", roff(f.Shorthand))
+	}
+	fmt.Fprintf(b, "\\fB\\-\\-%s\\fP", roff(f.Name))
+	value, usage := pflag.UnquoteUsage(f)
+	if value != "" {
+		fmt.Fprintf(b, " \\fI%s\\fP", roff(value))
+	}
+	if value != "" && !slices.Contains([]string{"", "0", "[]"}, f.DefValue) {
+		usage += " (default " + f.DefValue + ")"
+	}
+	b.WriteString("\n" + roff(usage) + "\n")
+}
+
+// roff is text as it stands in a page: with no requests in it.
+func roff(text string) string {
+	var b strings.Builder
+	for k, line := range strings.Split(strings.NewReplacer(`\`, `\e`, "-", `\-`, `"`, `\(dq`).Replace(text), "\n") {
+		if k > 0 {
+			b.WriteByte('\n')
+		}
+		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+			b.WriteString(`\&`)
+		}
+		b.WriteString(line)
+	}
+	return strings.ReplaceAll(b.String(), "\n\n", "\n.PP\n")
+}
+
+// cutExits takes the sentence about exit codes out of what a command's help
+// says.
+func cutExits(long string) (rest, exits string) {
+	before, after, ok := strings.Cut(long, "Exit codes: ")
+	if !ok {
+		return long, ""
+	}
+	exits, more, _ := strings.Cut(after, "\n\n")
+	return strings.TrimSpace(strings.TrimSpace(before) + "\n\n" + more), exits
+}
+
+// dashed is a command's name as pages are named after it.
+func dashed(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
+
+// related are the commands right above and below one, by name.
+func related(c *cobra.Command) []*cobra.Command {
+	var all []*cobra.Command
+	if c.HasParent() {
+		all = append(all, c.Parent())
+	}
+	for _, below := range c.Commands() {
+		if below.IsAvailableCommand() {
+			all = append(all, below)
+		}
+	}
+	return all
+}
+
+func markdownPage(b *strings.Builder, c *cobra.Command) {
+	fmt.Fprintf(b, "## %s\n\n%s\n\n### Synopsis\n\n%s\n\n", c.CommandPath(), c.Short, c.Long)
+	fenced := func(text string) { fmt.Fprintf(b, "```\n%s\n```\n\n", text) }
+	fenced(c.UseLine())
+	if c.Example != "" {
+		b.WriteString("### Examples\n\n")
+		fenced(c.Example)
+	}
+	for _, list := range []struct {
+		title string
+		flags *pflag.FlagSet
+	}{{"Options", c.NonInheritedFlags()}, {"Options inherited from parent commands", c.InheritedFlags()}} {
+		if list.flags.HasAvailableFlags() {
+			b.WriteString("### " + list.title + "\n\n")
+			fenced(strings.TrimSuffix(list.flags.FlagUsages(), "\n"))
+		}
+	}
+	b.WriteString("### SEE ALSO\n\n")
+	for _, other := range related(c) {
+		fmt.Fprintf(b, "* [%s](%s.md)\t - %s\n", other.CommandPath(), strings.ReplaceAll(other.CommandPath(), " ", "_"), other.Short)
+	}
+	b.WriteByte('\n')
 }
 
 // writePages writes a page for each command.
@@ -86,7 +202,7 @@ func writePages(root *cobra.Command, dir, format string) error {
 		if c.Hidden {
 			continue
 		}
-		name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"
+		name := dashed(c) + ".1"
 		if format == "markdown" {
 			name = strings.ReplaceAll(c.CommandPath(), " ", "_") + ".md" // as the pages refer to each other
 		}
@@ -105,16 +221,17 @@ func writePages(root *cobra.Command, dir, format string) error {
 	return nil
 }
 
-// builtAt is when the source was committed that this hacky was built from.
-func builtAt() time.Time {
+// builtIn is the month in which the source was committed that this hacky was
+// built from; "" if the build does not know.
+func builtIn() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.time" {
 				if t, err := time.Parse(time.RFC3339, s.Value); err == nil {
-					return t
+					return t.Format("Jan 2006")
 				}
 			}
 		}
 	}
-	return time.Unix(0, 0).UTC()
+	return ""
 }

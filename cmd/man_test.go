@@ -48,10 +48,15 @@ func TestManPages(t *testing.T) {
 		t.Fatal(names, err)
 	}
 	for _, name := range names {
-		contains(t, name, read(t, name), ".TH ", ".SH NAME", ".SH SYNOPSIS", ".SH EXAMPLE", "Exit codes")
+		contains(t, name, read(t, name), ".TH ", ".SH NAME", ".SH SYNOPSIS", ".SH EXAMPLE", ".SH EXIT STATUS\n0")
+		if page := read(t, name); strings.Contains(page, "Exit codes") || strings.Contains(page, "1970") {
+			t.Errorf("%s: the exit codes stand twice, or it has a date that is none", name)
+		}
 	}
-	contains(t, "hacky man run", hacky(t, dir, "man", "run").stdout, "hacky-run - Run the subtasks")
-	hacky(t, dir, "man", "rnu").wants(t, 2)
+	contains(t, "hacky man run", hacky(t, dir, "man", "run").stdout, `hacky\-run \- Run the subtasks`, `\fB\-\-fix\-attempts\fP \fIint\fP`)
+	r := hacky(t, dir, "man", "rnu")
+	r.wants(t, 2)
+	contains(t, "hacky man rnu", r.stderr, `did you mean "run"?`)
 	hacky(t, dir, "man", "--format", "html").wants(t, 2)
 	hacky(t, dir, "man", "run", "--dir", dir).wants(t, 2)
 	groff, err := exec.LookPath("groff")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -331,7 +332,7 @@ func (j *judgement) words() (Verdict, bool) {
 			return j.quota(found.at, line+found.note), true
 		case c.class == Auth:
 			return j.auth(line), true
-		case c.class == Transient && ok && rateLimit.MatchString(line):
+		case c.class == Transient && ok && rateLimit().MatchString(line):
 			return j.quota(found.at, line+found.note), true
 		}
 		return Verdict{Class: c.class, Reason: line}, true
@@ -340,4 +341,6 @@ func (j *judgement) words() (Verdict, bool) {
 }
 
 // rateLimit is a 429 in words: with a reset time, it is a quota.
-var rateLimit = regexp.MustCompile(`(?i)rate.?limit|too many requests|\b429\b|resource.?exhausted`)
+var rateLimit = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)rate.?limit|too many requests|\b429\b|resource.?exhausted`)
+})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	_ "time/tzdata" // 400 KB: services name zones that a bare container does not know
 )
@@ -93,8 +94,6 @@ func within(t, now time.Time) (time.Time, bool) {
 	return t, true
 }
 
-var announcement = regexp.MustCompile(`(?i)reset|retry|try again|until|after|available|wait|back|reached ?\||renew|resume|expire|unlock`)
-
 // retrying reports whether what follows is when an agent tries again by itself.
 func retrying(before string) bool {
 	const word = "retrying "
@@ -108,7 +107,7 @@ func announced(text string, from, to int) bool {
 		return true
 	}
 	line := strings.LastIndexByte(text[:from], '\n') + 1
-	return announcement.MatchString(text[max(line, from-60):to])
+	return announcement().MatchString(text[max(line, from-60):to])
 }
 
 // clock is what relative and local times are counted from.
@@ -134,33 +133,41 @@ const (
 	amount   = number + ` ?` + unit
 )
 
-var (
-	epochForm = regexp.MustCompile(`\b(\d{10}|\d{13})\b`)
-	isoForm   = regexp.MustCompile(`(?i)\b(\d{4}-\d{2}-\d{2})(?:[t ](\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?(?: ?(z|utc|gmt)\b|([+-]\d{2}):?(\d{2})\b)?|\b)`)
-	httpForm  = regexp.MustCompile(`\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT\b`)
-	afterForm = regexp.MustCompile(`(?i)\bretry[-_ ]?(?:after|delay)(?:[-_ ]?(ms|seconds?|secs?))?["']?(?:\s*[:=]\s*|\s+)["'\[]?` + number + `(?: ?` + unit + `)?\b`)
-	spanForm  = regexp.MustCompile(`(?i)\b(?:in|within|wait|resets|after)\s*:?\s*(?:about|approximately|around|another|less than|~)? ?((?:` + amount + `(?:,? (?:and )?)?){0,6}` + amount + `)\b`)
-	oneAmount = regexp.MustCompile(`(?i)` + amount)
-	dateForm  = regexp.MustCompile(`(?i)\b` + months + ` ` + day + `\b(?:,? (\d{4})\b)?(?:,?(?: at)? ` + timeOf + zoneName + `)?`)
-	dayForm   = regexp.MustCompile(`(?i)\b` + day + ` ` + months + `(?:,? (\d{4})\b)?(?:,?(?: at)? ` + timeOf + zoneName + `)?`)
-	weekForm  = regexp.MustCompile(`(?i)\b(sun|mon|tue|wed|thu|fri|sat|tomorrow)[a-z]*,?(?: at)? ` + timeOf + zoneName)
-	clockForm = regexp.MustCompile(`(?i)\b` + timeOf + zoneName)
+const (
+	epochForm = `\b(\d{10}|\d{13})\b`
+	isoForm   = `(?i)\b(\d{4}-\d{2}-\d{2})(?:[t ](\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?(?: ?(z|utc|gmt)\b|([+-]\d{2}):?(\d{2})\b)?|\b)`
+	httpForm  = `\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT\b`
+	afterForm = `(?i)\bretry[-_ ]?(?:after|delay)(?:[-_ ]?(ms|seconds?|secs?))?["']?(?:\s*[:=]\s*|\s+)["'\[]?` + number + `(?: ?` + unit + `)?\b`
+	spanForm  = `(?i)\b(?:in|within|wait|resets|after)\s*:?\s*(?:about|approximately|around|another|less than|~)? ?((?:` + amount + `(?:,? (?:and )?)?){0,6}` + amount + `)\b`
+	dateForm  = `(?i)\b` + months + ` ` + day + `\b(?:,? (\d{4})\b)?(?:,?(?: at)? ` + timeOf + zoneName + `)?`
+	dayForm   = `(?i)\b` + day + ` ` + months + `(?:,? (\d{4})\b)?(?:,?(?: at)? ` + timeOf + zoneName + `)?`
+	weekForm  = `(?i)\b(sun|mon|tue|wed|thu|fri|sat|tomorrow)[a-z]*,?(?: at)? ` + timeOf + zoneName
+	clockForm = `(?i)\b` + timeOf + zoneName
 )
 
-// forms is all of them, those first that leave nothing open.
-func forms() []form {
-	return []form{
-		{isoForm, clock.iso, true},
-		{httpForm, clock.http, true},
-		{epochForm, clock.epoch, false},
-		{afterForm, clock.after, true},
-		{spanForm, clock.span, true},
-		{dateForm, func(c clock, s []string) found { return c.date(s[1], s[2], s[3], s[4:]) }, true},
-		{dayForm, func(c clock, s []string) found { return c.date(s[2], s[1], s[3], s[4:]) }, true},
-		{weekForm, func(c clock, s []string) found { return c.weekday(s[1], s[2:]) }, false},
-		{clockForm, func(c clock, s []string) found { return c.timeOfDay(s[1:]) }, false},
-	}
-}
+// The patterns are compiled when the first text is looked at: all of them
+// together take longer than the rest of a short command.
+var (
+	// forms is all of them, those first that leave nothing open.
+	forms = sync.OnceValue(func() []form {
+		return []form{
+			{regexp.MustCompile(isoForm), clock.iso, true},
+			{regexp.MustCompile(httpForm), clock.http, true},
+			{regexp.MustCompile(epochForm), clock.epoch, false},
+			{regexp.MustCompile(afterForm), clock.after, true},
+			{regexp.MustCompile(spanForm), clock.span, true},
+			{regexp.MustCompile(dateForm), func(c clock, s []string) found { return c.date(s[1], s[2], s[3], s[4:]) }, true},
+			{regexp.MustCompile(dayForm), func(c clock, s []string) found { return c.date(s[2], s[1], s[3], s[4:]) }, true},
+			{regexp.MustCompile(weekForm), func(c clock, s []string) found { return c.weekday(s[1], s[2:]) }, false},
+			{regexp.MustCompile(clockForm), func(c clock, s []string) found { return c.timeOfDay(s[1:]) }, false},
+		}
+	})
+	oneAmount = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)` + amount) })
+	// announcement is what says of a time that it is meant.
+	announcement = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)reset|retry|try again|until|after|available|wait|back|reached ?\||renew|resume|expire|unlock`)
+	})
+)
 
 func (c clock) epoch(s []string) found {
 	n, _ := strconv.ParseFloat(s[1], 64)
@@ -198,7 +205,7 @@ func (c clock) after(s []string) found {
 
 func (c clock) span(s []string) found {
 	var total time.Duration
-	for _, m := range oneAmount.FindAllStringSubmatch(s[1], -1) {
+	for _, m := range oneAmount().FindAllStringSubmatch(s[1], -1) {
 		d, ok := duration(m[1], m[2])
 		if !ok || total > MaxReset {
 			return found{}
