@@ -23,7 +23,6 @@ import (
 	"github.com/hacky-run/hacky/internal/checkpoint"
 	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/fsutil"
-	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
@@ -148,21 +147,17 @@ func (a *app) runnerOf(cfg *config.Config, loc session.Location, b *backlog.Back
 
 // subtask finds a subtask by its id.
 func subtask(b *backlog.Backlog, id string) (int32, error) {
-	i, ok := b.Lookup(id)
-	if !ok {
-		ids := make([]string, b.Len())
-		for k := range b.Items {
-			ids[k] = b.Items[k].ID
-		}
-		if len(ids) == 0 {
-			return 0, fmt.Errorf("%s is not in this backlog, which is empty", id)
-		}
-		return 0, fmt.Errorf("%s is not in this backlog; %s", id, nearest.Suggest(id, ids))
+	i, err := lookup(b, id)
+	if err != nil || b.Items[i].Kind == backlog.Subtask {
+		return i, err
 	}
-	if b.Items[i].Kind != backlog.Subtask {
-		return 0, fmt.Errorf("%s is a %s; name a subtask", id, strings.ToLower(b.Items[i].Kind.String()))
+	kind := strings.ToLower(b.Items[i].Kind.String())
+	for k := i + 1; k < b.Items[i].End; k++ {
+		if b.Items[k].Kind == backlog.Subtask {
+			return 0, fmt.Errorf("%s is a %s; name a subtask of it, such as %s", id, kind, b.Items[k].ID)
+		}
 	}
-	return i, nil
+	return 0, fmt.Errorf("%s is a %s without subtasks; name a subtask, \"hacky status -o tree\" shows them", id, kind)
 }
 
 func (a *app) prompt(cfg *config.Config, log zerolog.Logger, id, stage string) error {

@@ -1,18 +1,22 @@
 package cmd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hacky-run/hacky/configs"
 	"github.com/hacky-run/hacky/internal/fsutil"
+	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/session"
 )
 
@@ -27,9 +31,10 @@ func (a *app) initCmd() *cobra.Command {
 the one of --from; HASH is from the PRD's content, and a session that has it
 already is found instead. --from FILE makes a tasks.json that is FILE byte for
 byte, if it is a backlog in order. --example makes a tasks.json whose commands
-do real work on the spot. With the latter two there is also a hacky.yaml with
-every option commented out, unless there is one. Without any of them it asks, on
-a terminal.
+do real work on the spot. Each also makes a hacky.yaml with every option
+commented out, unless there is one, and in .hacky/schema/ the JSON Schemas that
+the files refer to. Without any of them it asks, on a terminal; where there is a
+session already it changes nothing.
 
 Exit codes: 0 made, or found; 1 nothing was answered; 2 a file is there already,
 cannot be read or written, or is no backlog.`,
@@ -52,7 +57,16 @@ cannot be read or written, or is no backlog.`,
 					return fmt.Errorf("--%s: the name of a file is missing", name)
 				}
 			}
-			if c.Flags().NFlag() == 0 && a.canAsk() {
+			if f := c.Flags().Lookup("session"); f.Changed {
+				return errors.New("--session names a session that is there, and init makes one; name its directory: hacky init --example DIR")
+			}
+			if o.makesNothing() && isSession(o.dir) {
+				loc := session.Location{Dir: o.dir, Name: session.TasksFile}
+				_ = renewCopies(fsutil.OS(), loc, filepath.Join(o.dir, hackyYAML)) // they are a convenience
+				_, err := fmt.Fprintf(a.stdout, "%s is a session already; nothing was changed\n", dirName(o.dir))
+				return err
+			}
+			if o.makesNothing() && a.canAsk() {
 				if err := a.askInit(&o); err != nil {
 					return err
 				}
@@ -72,6 +86,21 @@ type initOptions struct {
 	dir       string
 }
 
+// makesNothing reports whether nothing was said that a session is made from.
+func (o *initOptions) makesNothing() bool { return !o.example && o.prd == "" && o.from == "" }
+
+func dirName(dir string) string {
+	if dir == "." {
+		return "this directory"
+	}
+	return dir
+}
+
+func isSession(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, session.TasksFile))
+	return err == nil
+}
+
 // askInit asks what to make a session from.
 func (a *app) askInit(o *initOptions) error {
 	answer, err := a.ask("Make a session from: 1 a PRD, 2 a tasks.json, 3 the example [1-3]? ")
@@ -86,7 +115,7 @@ func (a *app) askInit(o *initOptions) error {
 	case "3":
 		o.example = true
 	}
-	if err == nil && *o == (initOptions{dir: o.dir}) {
+	if err == nil && o.makesNothing() {
 		err = &exitError{exitFailed, errors.New("nothing was made")}
 	}
 	return err
@@ -96,191 +125,321 @@ func (a *app) init(fsys fsutil.FS, o initOptions) error {
 	if o.example && (o.prd != "" || o.from != "") {
 		return errors.New("--example makes a session of its own; leave --prd and --from out")
 	}
-	tasks := ""
+	if info, err := fsys.Stat(o.dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is there already and is no directory; name another for the session: hacky init ... DIR", o.dir)
+	}
+	tasks := string(configs.Referring([]byte(session.EmptyBacklog), "tasks"))
 	if o.from != "" {
 		var err error
 		if tasks, err = session.ReadBacklog(o.from); err != nil {
-			return err
+			return notThere("from", o.from, err)
 		}
 	}
 	switch {
 	case o.prd != "":
 		return a.initPRD(fsys, o, tasks)
 	case o.from != "":
-		written, err := makeSession(fsys, o.dir, tasks)
-		return a.made(o.dir, written, err)
+		return a.made(makeSession(fsys, o.dir, tasks))
 	case o.example:
-		written, err := makeExample(fsys, o.dir)
-		return a.made(o.dir, written, err)
+		return a.made(makeExample(fsys, o.dir))
 	}
 	return errors.New("init needs what to make a session from: --prd FILE, --from FILE or --example")
 }
 
+// notThere is an error in reading what a flag names, with the file of nearly
+// that name if there is none of that name.
+func notThere(flag, path string, err error) error {
+	if _, serr := os.Stat(path); !errors.Is(serr, fs.ErrNotExist) {
+		return err
+	}
+	dir := filepath.Dir(path)
+	entries, _ := os.ReadDir(dir) // what cannot be listed is not named
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	if near := nearest.Near(path, names); near != "" {
+		return fmt.Errorf("--%s: %s does not exist; %s", flag, path, near)
+	}
+	return fmt.Errorf("--%s: %s does not exist; name a file that is there, or write it first", flag, path)
+}
+
+// initPRD makes hacky.yaml before the session: a session that is there is whole,
+// and is not looked at again.
 func (a *app) initPRD(fsys fsutil.FS, o initOptions, tasks string) error {
 	prd, err := session.ReadInput(o.prd)
 	if err != nil {
-		return err
+		return notThere("prd", o.prd, err)
 	}
 	if prd == "" {
-		return fmt.Errorf("%s is empty", o.prd)
+		return fmt.Errorf("--prd: %s is empty; write down in it what is wanted", o.prd)
 	}
 	plan := filepath.Join(o.dir, "plan")
-	madeDirs, err := makeDirs(fsys, plan)
-	var loc session.Location
-	made := false
-	if err == nil {
-		loc, made, err = session.Create(fsys, plan, prd, tasks)
-	}
+	loc, found, err := session.Find(fsys, plan, prd)
 	if err != nil {
-		for _, dir := range slices.Backward(madeDirs) {
-			err = errors.Join(err, fsys.Remove(dir))
-		}
 		return err
 	}
-	if !made {
+	m := maker{fsys: fsys, dir: o.dir}
+	if !found {
+		if err := m.makeDir(plan); err != nil {
+			return m.undo(err)
+		}
+		if err := m.makeFiles("", ignoring(), copyOf("hacky"), sampleConfig(kept)); err != nil {
+			return m.undo(err)
+		}
+		made := false
+		loc, made, err = session.Create(fsys, plan, prd, tasks, asSession(ignoring(), copyOf("tasks"))...)
+		if err != nil {
+			return m.undo(err)
+		}
+		found = !made // another init was faster, and what is beside its session stays
+	}
+	if found {
 		if o.from != "" {
 			return fmt.Errorf("%s has this PRD already, and its backlog is not overwritten", loc.Dir)
 		}
+		_ = renewCopies(fsys, loc, filepath.Join(o.dir, hackyYAML)) // they are a convenience
 		_, err := fmt.Fprintf(a.stdout, "%s has this PRD already; nothing was changed\n", loc.Dir)
 		return err
 	}
 	next := "hacky run"
-	if tasks == "" {
+	if o.from == "" {
 		next = "put the plan into its backlog, then type: hacky run"
 	}
-	_, err = fmt.Fprintf(a.stdout, "wrote %s\nwrote %s\nnext: %s%s\n", filepath.Join(loc.Dir, session.PRDSnapshot), loc.Path(), next, sessionArg(loc.Path()))
+	lines := append([]string{filepath.Join(loc.Dir, session.PRDSnapshot), loc.Path()}, m.shown()...)
+	_, err = fmt.Fprintf(a.stdout, "wrote %s\nnext: %s%s\n", strings.Join(lines, "\nwrote "), next, sessionArg(loc.Path()))
 	return err
 }
 
 // made tells what was written.
-func (a *app) made(dir string, written []string, err error) error {
+func (a *app) made(m *maker, err error) error {
 	if err != nil {
 		return err
 	}
-	for _, path := range slices.Backward(written) {
-		if filepath.Base(filepath.Dir(path)) == ".hacky" || strings.HasSuffix(filepath.Dir(path), configs.SchemaDir) {
-			continue
-		}
-		if _, err := fmt.Fprintf(a.stdout, "wrote %s\n", path); err != nil {
-			return err
-		}
-	}
 	at := ""
-	if dir != "." {
-		at = "cd " + shellQuote(dir) + " && "
+	if m.dir != "." {
+		at = "cd " + shellQuote(m.dir) + " && "
 	}
-	_, err = fmt.Fprintf(a.stdout, "next: %shacky run\n", at)
+	_, err = fmt.Fprintf(a.stdout, "wrote %s\nnext: %shacky run\n", strings.Join(m.shown(), "\nwrote "), at)
 	return err
 }
+
+// hackyYAML is the configuration as it is found without being named.
+const hackyYAML = "hacky.yaml"
+
+// stage is where a session keeps what is its own; new files are written here
+// before they get their names.
+const stage = ".hacky"
 
 type initFile struct {
 	name    string
 	content []byte
-	keep    bool // if it is there already
+	there   policy
 }
 
-// schemaFiles are what editors check and complete the others by.
-func schemaFiles() []initFile {
-	return []initFile{{".hacky/.gitignore", []byte("*\n"), true}, {configs.SchemaDir + "/tasks.schema.json", configs.Schema("tasks"), true},
-		{configs.SchemaDir + "/hacky.schema.json", configs.Schema("hacky"), true}}
+// policy is what becomes of a file that is there already.
+type policy int
+
+const (
+	refused policy = iota // it is an error
+	alike                 // it is an error, unless it is just what it would be: an init was killed
+	kept
+	renewed
+)
+
+func ignoring() initFile { return initFile{stage + "/.gitignore", []byte("*\n"), kept} }
+
+// copyOf is the schema that editors check and complete a kind of file by.
+func copyOf(name string) initFile {
+	return initFile{configs.SchemaFile(name), configs.Schema(name), renewed}
+}
+
+func sampleConfig(there policy) initFile {
+	return initFile{hackyYAML, configs.Referring(configs.HackyYAML, "hacky"), there}
+}
+
+func asSession(files ...initFile) []session.File {
+	var out []session.File
+	for _, f := range files {
+		out = append(out, session.File{Name: f.name, Content: string(f.content)})
+	}
+	return out
 }
 
 // makeExample makes the example session.
-func makeExample(fsys fsutil.FS, dir string) (written []string, err error) {
-	return makeFiles(fsys, dir, "name another directory: hacky init --example DIR",
-		append(schemaFiles(), initFile{"hacky.yaml", configs.Referring(configs.HackyYAML, "hacky"), false},
-			initFile{session.TasksFile, configs.Referring(configs.Example, "tasks"), false}))
+func makeExample(fsys fsutil.FS, dir string) (*maker, error) {
+	m := &maker{fsys: fsys, dir: dir}
+	return m, m.undo(m.makeFiles("name another directory: hacky init --example DIR", ignoring(), copyOf("tasks"), copyOf("hacky"), sampleConfig(alike),
+		initFile{session.TasksFile, configs.Referring(configs.Example, "tasks"), refused}))
 }
 
 // makeSession makes a session with a backlog.
-func makeSession(fsys fsutil.FS, dir, tasks string) (written []string, err error) {
-	return makeFiles(fsys, dir, "name another directory: hacky init --from FILE DIR",
-		append(schemaFiles(), initFile{"hacky.yaml", configs.Referring(configs.HackyYAML, "hacky"), true}, initFile{session.TasksFile, []byte(tasks), false}))
+func makeSession(fsys fsutil.FS, dir, tasks string) (*maker, error) {
+	m := &maker{fsys: fsys, dir: dir}
+	return m, m.undo(m.makeFiles("name another directory: hacky init --from FILE DIR", ignoring(), copyOf("tasks"), copyOf("hacky"), sampleConfig(kept),
+		initFile{session.TasksFile, []byte(tasks), refused}))
 }
 
-// makeFiles makes files in a directory and returns when they are on stable
-// storage. tasks.json comes last: while it is not there, or not whole, nobody
-// takes the directory for a session. They are made in their place and not
-// renamed to it, as a rename would overwrite what comes there meanwhile. On an
-// error nothing of it is left.
-func makeFiles(fsys fsutil.FS, dir, instead string, files []initFile) (written []string, err error) {
-	var missing []initFile
-	for _, f := range slices.Backward(files) {
-		path := filepath.Join(dir, f.name)
-		_, err := fsys.Lstat(path)
-		switch {
-		case err == nil && !f.keep:
-			return nil, fmt.Errorf("%s is there already and is not overwritten; %s", path, instead)
-		case errors.Is(err, fs.ErrNotExist):
-			missing = append([]initFile{f}, missing...)
-		case err != nil:
-			return nil, err
+// renewCopies puts the copies of the schemas that a session's backlog and a
+// configuration refer to where they refer to them: clones do not have them, and
+// those of an older hacky know less. config may be "".
+func renewCopies(fsys fsutil.FS, loc session.Location, config string) error {
+	var errs []error
+	for file, name := range map[string]string{loc.Path(): "tasks", config: "hacky"} {
+		if refers(file, name) {
+			m := &maker{fsys: fsys, dir: filepath.Dir(file)}
+			errs = append(errs, m.undo(m.makeFiles("", ignoring(), copyOf(name))))
 		}
 	}
-	made, err := makeDirs(fsys, dir)
-	for _, f := range missing {
-		if err != nil {
-			break
-		}
-		path := filepath.Join(dir, f.name)
-		var below []string
-		below, err = makeDirs(fsys, filepath.Dir(path))
-		made = append(made, below...)
-		if err != nil {
-			break
-		}
-		if err = writeNew(fsys, path, f.content); err == nil {
-			written = append(written, path)
-		}
-	}
+	return errors.Join(errs...)
+}
+
+// refers tells whether a file names the copy of a schema at its beginning, where
+// editors look for it.
+func refers(path, name string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		for k := range written {
-			err = errors.Join(err, fsys.Remove(written[len(written)-1-k]))
-		}
-		for k := range made {
-			err = errors.Join(err, fsys.Remove(made[len(made)-1-k]))
-		}
-		return nil, err
+		return false
 	}
-	return written, nil
+	defer f.Close() //nolint:errcheck // only read from
+	begin := make([]byte, 4096)
+	n, _ := io.ReadFull(f, begin)
+	return bytes.Contains(begin[:n], []byte(configs.SchemaFile(name)))
 }
 
-// makeDirs makes a directory and those above it that are missing.
-func makeDirs(fsys fsutil.FS, dir string) (made []string, err error) {
-	err = fsys.Mkdir(dir, 0o755)
+// maker makes files in a directory, and can take them back.
+type maker struct {
+	fsys    fsutil.FS
+	dir     string
+	begun   []string // files, in dir
+	written []string // those of them that are there
+	dirs    []string // each behind the one it is in
+}
+
+// shown are the paths of the new files that people want to know of, the last
+// first.
+func (m *maker) shown() []string {
+	var out []string
+	for _, name := range slices.Backward(m.written) {
+		if !strings.HasPrefix(name, stage) {
+			out = append(out, filepath.Join(m.dir, name))
+		}
+	}
+	return out
+}
+
+// undo removes what was made if err is an error, and returns that with what
+// could not be removed.
+func (m *maker) undo(err error) error {
+	if err == nil {
+		return nil
+	}
+	errs := []error{err}
+	for _, name := range slices.Backward(m.written) {
+		errs = append(errs, m.fsys.Remove(filepath.Join(m.dir, name)))
+	}
+	m.sweep()
+	for _, dir := range slices.Backward(m.dirs) {
+		errs = append(errs, m.fsys.Remove(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// makeFiles makes files and returns when they are on stable storage. tasks.json
+// comes last: while it is not there nobody takes the directory for a session.
+// Each gets its name when it is whole, and in a way that does not overwrite what
+// has come there meanwhile. instead ends what is said of a file that is there.
+func (m *maker) makeFiles(instead string, files ...initFile) error {
+	var wanted []initFile
+	for _, f := range slices.Backward(files) {
+		path := filepath.Join(m.dir, f.name)
+		_, err := m.fsys.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			wanted = append(wanted, f)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		same := false
+		if f.there == alike || f.there == renewed {
+			text, err := session.ReadInput(path)
+			same = err == nil && text == string(f.content)
+		}
+		switch {
+		case f.there == refused, f.there == alike && !same:
+			return fmt.Errorf("%s is there already and is not overwritten; %s", path, instead)
+		case f.there == renewed && !same:
+			wanted = append(wanted, f)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	if err := m.makeDir(filepath.Join(m.dir, stage)); err != nil {
+		return err
+	}
+	for _, f := range files {
+		m.begun = append(m.begun, f.name)
+	}
+	m.sweep()
+	for _, f := range slices.Backward(wanted) {
+		if err := m.makeFile(f, instead); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *maker) makeFile(f initFile, instead string) error {
+	path := filepath.Join(m.dir, f.name)
+	if err := m.makeDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	write := func(w io.Writer) error { _, err := w.Write(f.content); return err }
+	err := fsutil.PlaceNew(m.fsys, path, filepath.Join(m.dir, stage), 0o644, write)
+	switch {
+	case err == nil:
+		m.written = append(m.written, f.name)
+	case !errors.Is(err, fs.ErrExist):
+	case f.there == kept:
+		return nil
+	case f.there == renewed:
+		_, err = fsutil.Replace(m.fsys, fsutil.Replacement{Path: path, Write: write})
+	default:
+		return fmt.Errorf("%s has just come there and is not overwritten; %s", path, instead)
+	}
+	return err
+}
+
+// sweep removes what an init that was killed has left of files it had begun.
+// One that is just being written by another init makes that one fail, whole.
+func (m *maker) sweep() {
+	for _, name := range m.begun {
+		_, _ = fsutil.SweepTemps(m.fsys, filepath.Join(m.dir, stage), filepath.Base(name)) // it is in nobody's way
+	}
+}
+
+// makeDir makes a directory and those above it that are missing.
+func (m *maker) makeDir(dir string) error {
+	err := m.fsys.Mkdir(dir, 0o755)
 	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
-		if made, err = makeDirs(fsys, filepath.Dir(dir)); err == nil {
-			err = fsys.Mkdir(dir, 0o755)
+		if err = m.makeDir(filepath.Dir(dir)); err == nil {
+			err = m.fsys.Mkdir(dir, 0o755)
 		}
 	}
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		info, err := fsys.Stat(dir)
+		info, err := m.fsys.Stat(dir)
 		if err == nil && !info.IsDir() {
 			err = fmt.Errorf("%s is there already and is no directory", dir)
 		}
-		return made, err
+		return err
 	case err != nil:
-		return made, err
-	}
-	return append(made, dir), fsys.SyncDir(filepath.Dir(dir))
-}
-
-// writeNew writes a file that must not be there. On an error it is not.
-func writeNew(fsys fsutil.FS, path string, content []byte) error {
-	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = fsys.SyncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return errors.Join(err, fsys.Remove(path))
-	}
-	return nil
+	m.dirs = append(m.dirs, dir)
+	return m.fsys.SyncDir(filepath.Dir(dir))
 }

@@ -44,4 +44,10 @@ func TestInitAsks(t *testing.T) {
 	}
 	r, _ := inTerminal(t, t.TempDir(), "init", "--example")
 	r.ends(0)
+	r, master := inTerminal(t, t.TempDir(), "init", "--color", "never") // says nothing of what to make
+	r.says("[1-3]? ")
+	if _, err := master.WriteString("\n"); err != nil {
+		t.Fatal(err)
+	}
+	r.ends(1)
 }

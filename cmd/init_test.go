@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/fsutil/faultfs"
+	"github.com/hacky-run/hacky/internal/session"
 )
 
 // whole says what is wrong with a session that looks whole and is not.
@@ -52,14 +54,20 @@ func TestInitFaults(t *testing.T) {
 						when = faultfs.From(n, fault)
 					}
 					ffs := faultfs.New(fsutil.OS(), when)
-					written, err := makeExample(ffs, dir)
+					m, err := makeExample(ffs, dir)
 					if len(ffs.Ops()) < n {
-						if err != nil || len(written) != 5 {
-							t.Fatalf("%q, %v", written, err)
+						if err != nil || len(m.written) != 5 {
+							t.Fatalf("%q, %v", m.written, err)
 						}
 						return
 					}
 					where := fmt.Sprintf("%s (%d) failed: %v", ffs.Ops()[n-1].Name, n, err)
+					if err == nil && ffs.Ops()[n-1].Name == "ReadDir" { // it looks for what others left
+						if _, err := os.Stat(filepath.Join(dir, "tasks.json")); err != nil || whole(dir) != nil {
+							t.Errorf("%s: %v, %v", where, err, whole(dir))
+						}
+						continue
+					}
 					if !errors.Is(err, fault) {
 						t.Errorf("%s: not the fault", where)
 					}
@@ -77,6 +85,59 @@ func TestInitFaults(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestInitPRDFaults: with --prd there is a session with all that it refers to,
+// or nothing.
+func TestInitPRDFaults(t *testing.T) {
+	prd := filepath.Join(t.TempDir(), "PRD.md")
+	if err := os.WriteFile(prd, []byte("# What is wanted\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	init := func(fsys fsutil.FS, dir string) error {
+		return (&app{stdout: io.Discard}).init(fsys, initOptions{prd: prd, dir: dir})
+	}
+	for _, dead := range []bool{false, true} {
+		for n := 1; ; n++ {
+			dir := filepath.Join(t.TempDir(), "a")
+			when := faultfs.Nth(n, syscall.EIO)
+			if dead {
+				when = faultfs.From(n, syscall.EIO)
+			}
+			ffs := faultfs.New(fsutil.OS(), when)
+			err := init(ffs, dir)
+			made := filepath.Join(dir, "plan", "001_4955771cc6c4")
+			if _, serr := os.Stat(filepath.Join(made, "tasks.json")); err == nil || serr == nil {
+				for path, want := range map[string][]byte{
+					filepath.Join(made, "tasks.json"):                configs.Referring([]byte(session.EmptyBacklog), "tasks"),
+					filepath.Join(made, configs.SchemaFile("tasks")): configs.Schema("tasks"),
+					filepath.Join(made, ".hacky", ".gitignore"):      []byte("*\n"),
+					filepath.Join(dir, "hacky.yaml"):                 configs.Referring(configs.HackyYAML, "hacky"),
+					filepath.Join(dir, configs.SchemaFile("hacky")):  configs.Schema("hacky"),
+					filepath.Join(dir, ".hacky", ".gitignore"):       []byte("*\n"),
+				} {
+					if got, rerr := os.ReadFile(path); rerr != nil || !bytes.Equal(got, want) {
+						t.Errorf("%d, dead %v: %v, and %s has %d bytes, %v", n, dead, err, path, len(got), rerr)
+					}
+				}
+			}
+			if len(ffs.Ops()) < n {
+				if err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+			if _, lerr := os.Lstat(dir); err != nil && !dead && lerr == nil {
+				t.Errorf("%s (%d) failed: %v: something is left", ffs.Ops()[n-1].Name, n, err)
+			}
+			if dead {
+				continue
+			}
+			if err := init(fsutil.OS(), dir); err != nil {
+				t.Errorf("%d: not made the second time: %v", n, err)
+			}
 		}
 	}
 }
@@ -122,7 +183,7 @@ func TestInitPowerCut(t *testing.T) {
 // TestInitOverwritesNothing, not even what comes while it works.
 func TestInitOverwritesNothing(t *testing.T) {
 	for _, name := range []string{"tasks.json", "hacky.yaml"} {
-		for _, method := range []string{"Lstat", "Mkdir", "OpenFile"} {
+		for _, method := range []string{"Lstat", "Mkdir", "OpenFile", "Link"} {
 			dir := t.TempDir()
 			path := filepath.Join(dir, name)
 			ffs := faultfs.New(fsutil.OS(), func(op faultfs.Op) error {

@@ -20,6 +20,7 @@ import (
 	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/engine"
 	"github.com/hacky-run/hacky/internal/engine/local"
+	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/retry"
 	"github.com/hacky-run/hacky/internal/schedule"
 	"github.com/hacky-run/hacky/internal/session"
@@ -258,6 +259,9 @@ func (j *job) run(ctx context.Context) error {
 	s, err := session.Open(j.loc, opts)
 	if err != nil {
 		return err
+	}
+	if err := renewCopies(fsutil.OS(), j.loc, j.cfg.File); err != nil {
+		j.log.Debug().Err(err).Msg("cannot put copies of the schemas where editors look for them")
 	}
 	if len(recoveries) > 0 {
 		if err := j.recover(ctx, s, recoveries); err != nil {

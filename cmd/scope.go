@@ -45,6 +45,35 @@ func resolveScope(b *backlog.Backlog, ids []string, origin string) ([]int32, err
 	return scope, nil
 }
 
+// lookup finds an item by its id. The error names the nearest.
+func lookup(b *backlog.Backlog, id string) (int32, error) {
+	if i, ok := b.Lookup(id); ok {
+		return i, nil
+	}
+	return 0, unknownID(b, id, 1)
+}
+
+// suggestions bounds for how many mistyped ids the nearest is looked for.
+const suggestions = 3
+
+// unknownID says that an id is not there, and which is near; nth counts them.
+func unknownID(b *backlog.Backlog, id string, nth int) error {
+	switch {
+	case b.Len() == 0:
+		return fmt.Errorf("%q is not in the backlog, which is empty; put the plan into it, or make another session: hacky init --from FILE", id)
+	case nth > suggestions:
+		return fmt.Errorf("%q is not in the backlog; \"hacky status -o tree\" shows what is", id)
+	}
+	ids := make([]string, b.Len())
+	for k := range b.Items {
+		ids[k] = b.Items[k].ID
+	}
+	if near := nearest.Near(id, ids); near != "" {
+		return fmt.Errorf("%q is not in the backlog; %s", id, near)
+	}
+	return fmt.Errorf("%q is not in the backlog; \"hacky status -o tree\" shows what is", id)
+}
+
 // listIDs names the first few items of a list.
 func listIDs(b *backlog.Backlog, items []int32) string {
 	const most = 5

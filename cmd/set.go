@@ -12,7 +12,6 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
-	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/session"
 )
 
@@ -318,19 +317,4 @@ func each(b *backlog.Backlog, pattern string, take func(int32)) error {
 		return fmt.Errorf("%q fits no subtask; \"hacky status -o tree\" shows what is in the backlog", pattern)
 	}
 	return nil
-}
-
-// suggestions bounds for how many mistyped ids the nearest is looked for.
-const suggestions = 3
-
-// unknownID says that an id is not there, and which is near; nth counts them.
-func unknownID(b *backlog.Backlog, id string, nth int) error {
-	if nth > suggestions || b.Len() == 0 {
-		return fmt.Errorf("%q is not in the backlog; \"hacky status -o tree\" shows what is", id)
-	}
-	ids := make([]string, b.Len())
-	for k := range b.Items {
-		ids[k] = b.Items[k].ID
-	}
-	return fmt.Errorf("%q is not in the backlog; %s", id, nearest.Suggest(id, ids))
 }

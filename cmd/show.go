@@ -57,9 +57,8 @@ func (a *app) show(cfg *config.Config, id, output string) error {
 	if err != nil {
 		return err
 	}
-	i, ok := b.Lookup(id)
-	if !ok {
-		_, err := subtask(b, id) // says which is near
+	i, err := lookup(b, id)
+	if err != nil {
 		return err
 	}
 	it := &b.Items[i]

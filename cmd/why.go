@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
-	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/schedule"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
@@ -202,19 +200,4 @@ func (l *look) addReady(list []*ui.Listed) {
 			s.Since = &last
 		}
 	}
-}
-
-// lookup finds any item. The error names the nearest.
-func lookup(b *backlog.Backlog, id string) (int32, error) {
-	if i, ok := b.Lookup(id); ok {
-		return i, nil
-	}
-	if b.Len() == 0 {
-		return 0, fmt.Errorf("%q is not in the backlog, which is empty", id)
-	}
-	ids := make([]string, b.Len())
-	for k := range b.Items {
-		ids[k] = b.Items[k].ID
-	}
-	return 0, fmt.Errorf("%q is not in the backlog; %s", id, nearest.Suggest(id, ids))
 }

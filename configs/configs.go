@@ -34,10 +34,14 @@ func Schema(name string) []byte {
 	return text
 }
 
+// SchemaFile is where the copy of a schema is, from the directory of the file
+// that refers to it.
+func SchemaFile(name string) string { return SchemaDir + "/" + name + ".schema.json" }
+
 // Referring is a sample that refers to the schema of its kind: a tasks.json
 // with a first key, a hacky.yaml with a first line.
 func Referring(sample []byte, name string) []byte {
-	path := SchemaDir + "/" + name + ".schema.json"
+	path := SchemaFile(name)
 	if text := string(sample); strings.HasPrefix(text, "{\n") {
 		return []byte("{\n  \"$schema\": \"" + path + "\"," + text[1:])
 	}

@@ -19,6 +19,8 @@ type FS interface {
 	Remove(name string) error
 	// Rename replaces newName, if it is there, in one step.
 	Rename(oldName, newName string) error
+	// Link gives a file a second name, which must not be there, in one step.
+	Link(oldName, newName string) error
 	// Exchange swaps two files in one step. Where the system or the file
 	// system cannot, the error satisfies errors.Is(err, errors.ErrUnsupported)
 	// and nothing has happened.
@@ -83,6 +85,7 @@ func (osFS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name
 func (osFS) Mkdir(name string, perm fs.FileMode) error  { return os.Mkdir(name, perm) }
 func (osFS) Remove(name string) error                   { return os.Remove(name) }
 func (osFS) Rename(oldName, newName string) error       { return os.Rename(oldName, newName) }
+func (osFS) Link(oldName, newName string) error         { return os.Link(oldName, newName) }
 
 func (osFS) Exchange(a, b string) error {
 	err := exchange(a, b)

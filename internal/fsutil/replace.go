@@ -140,6 +140,35 @@ func WriteNew(fsys FS, path string, perm fs.FileMode, write func(io.Writer) erro
 	return nil
 }
 
+// PlaceNew makes a file that must not be there, whole or not at all even if
+// the process is killed: it is written to a temp file in the directory stage,
+// on the same file system, which then gets its name. SweepTemps finds in stage
+// what a killed one has left. When it returns, the file is on stable storage. On
+// an error it is not there. The umask counts. Where files cannot have a second
+// name, it is written in its place.
+func PlaceNew(fsys FS, path, stage string, perm fs.FileMode, write func(io.Writer) error) error {
+	temp := filepath.Join(stage, TempName(filepath.Base(path)))
+	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	if _, err = fill(f, nil, Replacement{Write: write}); err == nil {
+		err = fsys.Link(temp, path)
+	}
+	placed := err == nil
+	err = errors.Join(err, remove(fsys, temp))
+	switch {
+	case placed && err == nil:
+		err = fsys.SyncDir(filepath.Dir(path))
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EXDEV), errors.Is(err, syscall.EMLINK):
+		return WriteNew(fsys, path, perm, write)
+	}
+	if placed && err != nil {
+		err = errors.Join(err, remove(fsys, path))
+	}
+	return err
+}
+
 // remove removes a file that may be gone already.
 func remove(fsys FS, name string) error {
 	if err := fsys.Remove(name); !errors.Is(err, fs.ErrNotExist) {
@@ -171,6 +200,9 @@ func fill(f File, old fs.FileInfo, r Replacement) (info fs.FileInfo, err error) 
 // likeOld gives the new file the old one's owner and its mode, before the
 // fsync that makes them stable.
 func likeOld(f File, old fs.FileInfo, perm fs.FileMode) error {
+	if old == nil && perm == 0 { // as it was opened, and the umask says
+		return nil
+	}
 	if old == nil {
 		return f.Chmod(perm)
 	}

@@ -34,9 +34,11 @@ const PRDSnapshot = "prd_snapshot.md"
 const (
 	hashDigits    = 12
 	unfinished    = ".init-"
-	emptyBacklog  = "{\n  \"backlog\": []\n}\n"
 	createRetries = 5
 )
+
+// EmptyBacklog is one to begin with.
+const EmptyBacklog = "{\n  \"backlog\": []\n}\n"
 
 // ErrNoBacklog says that the directory for a PRD is there, but is no session.
 var ErrNoBacklog = errors.New("holds no " + TasksFile)
@@ -66,40 +68,56 @@ func ReadBacklog(path string) (string, error) {
 
 // Create makes a session for a PRD in the directory plan, which must be there:
 // NNN_<first 12 hex digits of the SHA-256 of the PRD>, with the next free
-// number. tasks is its backlog; "" is an empty one. When it returns, all of it
-// is on stable storage. If the directory has one with this hash, made is false
-// and nothing is written; the error is ErrNoBacklog if that is no session. On
-// any other error nothing of the new session is left.
-func Create(fsys fsutil.FS, plan, prd, tasks string) (l Location, made bool, err error) {
-	sum := sha256.Sum256([]byte(prd))
-	hash := hex.EncodeToString(sum[:])[:hashDigits]
-	if tasks == "" {
-		tasks = emptyBacklog
-	}
+// number. tasks is its backlog, and more is what else is in it. When it returns,
+// all of it is on stable storage. If the directory has one with this hash, made
+// is false and nothing is written; the error is ErrNoBacklog if that is no
+// session. On any other error nothing of the new session is left.
+func Create(fsys fsutil.FS, plan, prd, tasks string, more ...File) (l Location, made bool, err error) {
+	files := append([]File{{PRDSnapshot, prd}, {TasksFile, tasks}}, more...)
 	if unlock, err := lockDir(plan); err == nil {
 		defer unlock()
-		sweepUnfinished(fsys, plan)
+		sweepUnfinished(fsys, plan, files)
 	}
 	for range createRetries {
-		name, number, err := lookFor(fsys, plan, hash)
-		if err != nil {
-			return Location{}, false, err
-		}
-		if name != "" {
-			l := Location{filepath.Join(plan, name), TasksFile}
-			_, err := fsys.Lstat(l.Path())
-			if errors.Is(err, fs.ErrNotExist) {
-				err = fmt.Errorf("%s is for this PRD, but %w; remove it, or put its backlog back", l.Dir, ErrNoBacklog)
-			}
+		l, found, err := find(fsys, plan, prd)
+		if found || err != nil {
 			return l, false, err
 		}
-		l := Location{filepath.Join(plan, fmt.Sprintf("%03d_%s", number, hash)), TasksFile}
-		err = makeWhole(fsys, l.Dir, []newFile{{PRDSnapshot, prd}, {TasksFile, tasks}})
+		err = makeWhole(fsys, l.Dir, files)
 		if !errors.Is(err, fs.ErrExist) { // else somebody was faster
 			return l, err == nil, err
 		}
 	}
 	return Location{}, false, fmt.Errorf("others make sessions in %s all the time; try again", plan)
+}
+
+// Find is Create that only looks: where the session for a PRD is, if there is
+// one. The directory plan may be missing.
+func Find(fsys fsutil.FS, plan, prd string) (l Location, found bool, err error) {
+	l, found, err = find(fsys, plan, prd)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Location{}, false, nil
+	}
+	return l, found, err
+}
+
+// find finds the session for a PRD, or says where the next one belongs.
+func find(fsys fsutil.FS, plan, prd string) (l Location, found bool, err error) {
+	sum := sha256.Sum256([]byte(prd))
+	hash := hex.EncodeToString(sum[:])[:hashDigits]
+	name, number, err := lookFor(fsys, plan, hash)
+	if err != nil {
+		return Location{}, false, err
+	}
+	if name == "" {
+		return Location{filepath.Join(plan, fmt.Sprintf("%03d_%s", number, hash)), TasksFile}, false, nil
+	}
+	l = Location{filepath.Join(plan, name), TasksFile}
+	_, err = fsys.Lstat(l.Path())
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s is for this PRD, but %w; remove it, or put its backlog back", l.Dir, ErrNoBacklog)
+	}
+	return l, true, err
 }
 
 // lookFor finds the session with a hash, and the number after the highest.
@@ -124,10 +142,11 @@ func lookFor(fsys fsutil.FS, plan, hash string) (name string, next int, err erro
 	return "", highest + 1, nil
 }
 
-type newFile struct{ name, content string }
+// File is a file of a new session. Its name may begin with directories.
+type File struct{ Name, Content string }
 
 // makeWhole makes a directory that must not be there, with files.
-func makeWhole(fsys fsutil.FS, dir string, files []newFile) (err error) {
+func makeWhole(fsys fsutil.FS, dir string, files []File) (err error) {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	temp := filepath.Join(filepath.Dir(dir), unfinished+hex.EncodeToString(random[:]))
@@ -139,13 +158,21 @@ func makeWhole(fsys fsutil.FS, dir string, files []newFile) (err error) {
 			err = errors.Join(err, removeWith(fsys, temp, files))
 		}
 	}()
-	for _, f := range files {
-		if err := writeSynced(fsys, filepath.Join(temp, f.name), f.content); err != nil {
+	below := dirsOf(files)
+	for _, name := range below {
+		if err := fsys.Mkdir(filepath.Join(temp, name), 0o755); err != nil {
 			return err
 		}
 	}
-	if err := fsys.SyncDir(temp); err != nil {
-		return err
+	for _, f := range files {
+		if err := writeSynced(fsys, filepath.Join(temp, f.Name), f.Content); err != nil {
+			return err
+		}
+	}
+	for _, name := range append(below, ".") {
+		if err := fsys.SyncDir(filepath.Join(temp, name)); err != nil {
+			return err
+		}
 	}
 	if _, err := fsys.Lstat(dir); err == nil { // a rename would replace an empty directory
 		return &fs.PathError{Op: "make", Path: dir, Err: fs.ErrExist}
@@ -159,6 +186,20 @@ func makeWhole(fsys fsutil.FS, dir string, files []newFile) (err error) {
 		return errors.Join(err, fsys.Rename(dir, temp))
 	}
 	return nil
+}
+
+// dirsOf are the directories that files are in, each behind the one it is in.
+func dirsOf(files []File) []string {
+	var dirs []string
+	for _, f := range files {
+		for dir := filepath.Dir(f.Name); dir != "."; dir = filepath.Dir(dir) {
+			if !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	slices.Sort(dirs)
+	return dirs
 }
 
 func writeSynced(fsys fsutil.FS, path, content string) error {
@@ -175,35 +216,36 @@ func writeSynced(fsys fsutil.FS, path, content string) error {
 
 // removeWith removes a directory with these files in it, as far as they are
 // there, and nothing else.
-func removeWith(fsys fsutil.FS, dir string, files []newFile) error {
+func removeWith(fsys fsutil.FS, dir string, files []File) error {
+	names := append([]string{"."}, dirsOf(files)...)
+	for _, f := range files {
+		names = append(names, f.Name)
+	}
 	var errs []error
-	for _, f := range slices.Backward(files) {
-		if err := fsys.Remove(filepath.Join(dir, f.name)); !errors.Is(err, fs.ErrNotExist) {
+	for _, name := range slices.Backward(names) {
+		if err := fsys.Remove(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
-	}
-	if err := fsys.Remove(dir); !errors.Is(err, fs.ErrNotExist) {
-		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
 // sweepUnfinished removes what others that died have left. What cannot be
 // removed stays: it is in nobody's way.
-func sweepUnfinished(fsys fsutil.FS, plan string) {
+func sweepUnfinished(fsys fsutil.FS, plan string, files []File) {
 	entries, err := fsys.ReadDir(plan)
 	if err != nil {
 		return
 	}
 	for _, e := range entries {
 		if e.IsDir() && strings.HasPrefix(e.Name(), unfinished) {
-			_ = removeWith(fsys, filepath.Join(plan, e.Name()), []newFile{{PRDSnapshot, ""}, {TasksFile, ""}})
+			_ = removeWith(fsys, filepath.Join(plan, e.Name()), files)
 		}
 	}
 }
 
-// lockDir takes the lock of a directory. It waits for who has it: they write
-// two files.
+// lockDir takes the lock of a directory. It waits for who has it: they write a
+// few files.
 func lockDir(dir string) (unlock func(), err error) {
 	d, err := os.Open(dir)
 	if err != nil {

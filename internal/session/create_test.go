@@ -18,6 +18,9 @@ import (
 
 const aPRD = "# What is wanted\n"
 
+// aCopy is what else may be in a session.
+var aCopy = File{".hacky/schema/tasks.schema.json", "{}\n"}
+
 const itsName = "001_4955771cc6c4"
 
 // wholeSession says what is wrong with a session that looks whole and is not.
@@ -27,8 +30,11 @@ func wholeSession(plan string) error {
 		if err != nil || string(prd) != aPRD {
 			return fmt.Errorf("%s: %q, %w", dir, prd, err)
 		}
-		if tasks, err := os.ReadFile(filepath.Join(dir, TasksFile)); err != nil || string(tasks) != emptyBacklog {
+		if tasks, err := os.ReadFile(filepath.Join(dir, TasksFile)); err != nil || string(tasks) != EmptyBacklog {
 			return fmt.Errorf("%s: %q, %w", dir, tasks, err)
+		}
+		if text, err := os.ReadFile(filepath.Join(dir, aCopy.Name)); err != nil || string(text) != aCopy.Content {
+			return fmt.Errorf("%s: %q, %w", dir, text, err)
 		}
 	}
 	return nil
@@ -46,7 +52,7 @@ func TestCreateFaults(t *testing.T) {
 						when = faultfs.From(n, fault)
 					}
 					ffs := faultfs.New(fsutil.OS(), when)
-					l, made, err := Create(ffs, plan, aPRD, "")
+					l, made, err := Create(ffs, plan, aPRD, EmptyBacklog, aCopy)
 					if len(ffs.Ops()) < n {
 						if err != nil || !made || l.Dir != filepath.Join(plan, itsName) || wholeSession(plan) != nil {
 							t.Fatalf("%v, %v, %v", l, made, err)
@@ -73,7 +79,7 @@ func TestCreateFaults(t *testing.T) {
 					if left, _ := os.ReadDir(plan); err != nil && !dead && len(left) > 0 {
 						t.Errorf("%s: left %v", where, left)
 					}
-					if l, _, err := Create(fsutil.OS(), plan, aPRD, ""); err != nil || filepath.Base(l.Dir) != itsName {
+					if l, _, err := Create(fsutil.OS(), plan, aPRD, EmptyBacklog, aCopy); err != nil || filepath.Base(l.Dir) != itsName {
 						t.Errorf("%s: the second time: %v, %v", where, l, err)
 					}
 					if left, _ := os.ReadDir(plan); len(left) != 1 {
@@ -105,7 +111,7 @@ func TestCreatePowerCut(t *testing.T) {
 			if err := wholeSession(clone); err != nil {
 				t.Errorf("%s: %v", when, err)
 			}
-			l, made, err := Create(fsutil.OS(), clone, aPRD, "")
+			l, made, err := Create(fsutil.OS(), clone, aPRD, EmptyBacklog, aCopy)
 			if err != nil || filepath.Base(l.Dir) != itsName || must && made {
 				t.Errorf("%s: the next one: %v, made %v, %v", when, l, made, err)
 			}
@@ -121,7 +127,7 @@ func TestCreatePowerCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Create(crash, root, aPRD, ""); err != nil {
+	if _, _, err := Create(crash, root, aPRD, EmptyBacklog, aCopy); err != nil {
 		t.Fatal(err)
 	}
 	check("afterwards", true)
@@ -140,13 +146,13 @@ func TestCreateFinds(t *testing.T) {
 	if err != nil || !made || filepath.Base(l.Dir) != "013_4955771cc6c4" || get(t, l.Path()) != `{"backlog":[]}` || get(t, filepath.Join(l.Dir, PRDSnapshot)) != aPRD {
 		t.Fatalf("%v, %v, %v", l, made, err)
 	}
-	if again, made, err := Create(fsutil.OS(), plan, aPRD, ""); err != nil || made || again != l || get(t, l.Path()) != `{"backlog":[]}` {
+	if again, made, err := Create(fsutil.OS(), plan, aPRD, EmptyBacklog, aCopy); err != nil || made || again != l || get(t, l.Path()) != `{"backlog":[]}` {
 		t.Errorf("%v, %v, %v the second time", again, made, err)
 	}
 	if err := os.Remove(l.Path()); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Create(fsutil.OS(), plan, aPRD, ""); !errors.Is(err, ErrNoBacklog) || exists(t, l.Path()) {
+	if _, _, err := Create(fsutil.OS(), plan, aPRD, EmptyBacklog, aCopy); !errors.Is(err, ErrNoBacklog) || exists(t, l.Path()) {
 		t.Errorf("%v with a directory that is no session", err)
 	}
 }
@@ -165,7 +171,7 @@ func TestCreateOverwritesNothing(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(dir, "mine"), []byte("mine"), 0o600)
 		})
-		if _, made, err := Create(ffs, plan, aPRD, ""); !errors.Is(err, ErrNoBacklog) || made {
+		if _, made, err := Create(ffs, plan, aPRD, EmptyBacklog, aCopy); !errors.Is(err, ErrNoBacklog) || made {
 			t.Errorf("before %s: made %v, %v", method, made, err)
 		}
 		if left := litterIn(t, plan); left != itsName {
@@ -196,7 +202,7 @@ func TestCreateConcurrently(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 40 {
 		all.Go(func() {
-			if _, _, err := Create(fsutil.OS(), plan, fmt.Sprint(i%10), ""); err != nil {
+			if _, _, err := Create(fsutil.OS(), plan, fmt.Sprint(i%10), EmptyBacklog, aCopy); err != nil {
 				t.Error(err)
 			}
 		})

@@ -276,6 +276,11 @@ func (p *simProc) Rename(from, to string) error {
 	})
 }
 
+// Link is fsutil.FS's.
+func (p *simProc) Link(from, to string) error {
+	return p.do(faultfs.Op{Name: "Link", Path: from, To: to}, func() error { return p.w.disk.crash.Link(from, to) })
+}
+
 // Exchange is fsutil.FS's.
 func (p *simProc) Exchange(a, b string) error {
 	return p.do(faultfs.Op{Name: "Exchange", Path: a, To: b}, func() error {

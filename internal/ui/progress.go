@@ -226,7 +226,7 @@ func (p *plain) Summary(s Summary) {
 func (s Summary) totals() string {
 	out := s.Outcome
 	if s.Total == 0 {
-		return "nothing to run: there are no subtasks\n"
+		return "nothing to run: the backlog has no subtasks yet; put the plan into it, then run it again\n"
 	}
 	if s.Done == s.Total && out.Started == 0 {
 		return fmt.Sprintf("nothing to run: %s in scope, Complete or Obsolete\n", subtasks(s.Total))

@@ -289,6 +289,18 @@ func (c *Crash) Rename(oldName, newName string) error {
 	return err
 }
 
+// Link is fsutil.FS's.
+func (c *Crash) Link(oldName, newName string) error {
+	err := c.FS.Link(oldName, newName)
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		n := c.now[filepath.Clean(oldName)]
+		c.change(func(m map[string]*inode) { m[filepath.Clean(newName)] = n }, newName)
+	}
+	return err
+}
+
 // Exchange is fsutil.FS's.
 func (c *Crash) Exchange(a, b string) error {
 	err := c.FS.Exchange(a, b)

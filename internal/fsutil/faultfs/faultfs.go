@@ -253,6 +253,18 @@ func (f *FS) Rename(oldName, newName string) error {
 	return nil
 }
 
+// Link is fsutil.FS's.
+func (f *FS) Link(oldName, newName string) error {
+	if err := f.ask(Op{Name: "Link", Path: oldName, To: newName}); err != nil {
+		return err
+	}
+	if err := f.base.Link(oldName, newName); err != nil {
+		return err
+	}
+	f.mark(newName, f.isDirty(oldName))
+	return nil
+}
+
 // Exchange is fsutil.FS's.
 func (f *FS) Exchange(a, b string) error {
 	if err := f.ask(Op{Name: "Exchange", Path: a, To: b}); err != nil {
