@@ -30,6 +30,9 @@ Exit codes: 0, or 2 if the call is wrong.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkWord("completion", args[0], shells...); err != nil {
+				return err
+			}
 			root := c.Root()
 			switch args[0] {
 			case "bash":
@@ -38,10 +41,8 @@ Exit codes: 0, or 2 if the call is wrong.`,
 				return root.GenZshCompletion(a.stdout)
 			case "fish":
 				return root.GenFishCompletion(a.stdout, true)
-			case "powershell":
-				return root.GenPowerShellCompletionWithDesc(a.stdout)
 			}
-			return fmt.Errorf("completion: %q is not one of %s", args[0], strings.Join(shells, ", "))
+			return root.GenPowerShellCompletionWithDesc(a.stdout)
 		},
 	}
 }

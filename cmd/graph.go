@@ -63,12 +63,10 @@ func collapseLevel(name string) (backlog.Kind, error) {
 		return backlog.Subtask, nil
 	}
 	levels := []string{"phase", "milestone", "task"}
-	k := slices.Index(levels, name)
-	if k < 0 {
-		slices.Reverse(levels)
-		return 0, fmt.Errorf("--collapse: %q is not one of %s", name, strings.Join(levels, ", "))
+	if err := checkWord("--collapse", name, levels[2], levels[1], levels[0]); err != nil {
+		return 0, err
 	}
-	return backlog.Kind(k), nil
+	return backlog.Kind(slices.Index(levels, name)), nil
 }
 
 // readable is how many nodes a drawing, or for Mermaid edges, may have before

@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -64,11 +65,13 @@ func TestHelp(t *testing.T) {
 // A mistake in the call is exit 2 and one sentence that says what to do.
 func TestWrongCalls(t *testing.T) {
 	dir := session(t, oneTask(subtask{run: `"touch ran"`}))
+	mkdir(t, filepath.Join(dir, "plan", "004_aaaaaaaaaaaa"))
+	write(t, filepath.Join(dir, "plan", "004_aaaaaaaaaaaa", "tasks.json"), "{}")
 	before := snapshot(t, dir)
 	for _, c := range []struct{ call, want string }{
 		{"rnu", `hacky: unknown command "rnu"; did you mean "run"?`},
 		{"frobnicate", `hacky: unknown command "frobnicate"; "hacky help" lists all`},
-		{"run --paralellism 3", `hacky: unknown flag: --paralellism; did you mean "--parallelism"? or see "hacky run --help"`},
+		{"run --paralellism 3", `hacky: unknown flag: --paralellism (did you mean "--parallelism"?); see "hacky run --help"`},
 		{"run --scope P1.M9", `hacky: --scope: P1.M9 is not in the backlog; did you mean "P1.M1"?`},
 		{"run --nonsense", `hacky: unknown flag: --nonsense; see "hacky run --help"`},
 		{"run --parallelism", `hacky: flag needs an argument: --parallelism; see "hacky run --help"`},
@@ -78,6 +81,9 @@ func TestWrongCalls(t *testing.T) {
 		{"run --config nowhere.yaml", `nowhere.yaml`},
 		{"run --session nowhere", `hacky: --session: the session "nowhere" was not found`},
 		{"run --session nowhere/tasks.json", `hacky: --session: the session nowhere/tasks.json does not exist`},
+		{"run --session 004_aaaaaaaaaaa", `was not found: it is no directory, no path of a tasks.json, and no name or hash under plan/; did you mean "004_aaaaaaaaaaaa"? "hacky sessions" lists all`},
+		{"run --session bbbbbbb", `and no name or hash under plan/; "hacky sessions" lists all`},
+		{"report -o /nonexistent/x.html", `hacky: --output: the directory /nonexistent does not exist; make it first, or name a file elsewhere`},
 		{"recover now", `takes no arguments`},
 		{"recover --keep=perhaps", `hacky: --keep: "perhaps" is not true or false; see "hacky recover --help"`},
 		{"recover --force --discard", `hacky: --force and --discard exclude each other: `},

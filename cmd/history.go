@@ -14,9 +14,12 @@ import (
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
+// historyShown is how many runs history lists unless told otherwise.
+const historyShown = 20
+
 func (a *app) historyCmd() *cobra.Command {
 	var output string
-	var limit int
+	var most uint64
 	c := &cobra.Command{
 		Use:   "history",
 		Short: "List the runs of a session",
@@ -27,7 +30,7 @@ artifacts/attempts.ndjson, so of a run that goes on the last moments are missing
 
 Exit codes: 0, 2 there is no session or its attempts cannot be read.`,
 		Example: `  hacky history
-  hacky history --limit 0 -o json | jq '.runs[0].failedIds'`,
+  hacky history -n 0 -o json | jq '.runs[0].failedIds'`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, _, err := a.load(c)
@@ -37,17 +40,16 @@ Exit codes: 0, 2 there is no session or its attempts cannot be read.`,
 			if err := checkOutput(output, "table", "json", "yaml"); err != nil {
 				return err
 			}
-			if limit < 0 {
-				return fmt.Errorf("--limit: %d is not a number of runs; 0 is all", limit)
-			}
 			loc, err := a.locate(cfg)
 			if err != nil {
 				return err
 			}
-			return a.history(loc, limit, output)
+			return a.history(loc, int(min(most, 1<<30)), output)
 		},
 	}
-	c.Flags().IntVar(&limit, "limit", 20, "so many runs; 0: all")
+	c.Flags().Uint64VarP(&most, "number", "n", historyShown, "list at most so many; 0 is all")
+	c.Flags().Uint64Var(&most, "limit", historyShown, "as --number")
+	_ = c.Flags().MarkHidden("limit") // its name in earlier versions; it is there
 	c.Flags().StringVarP(&output, "output", "o", "table", "output: table, json, yaml")
 	return c
 }

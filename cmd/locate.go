@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/session"
 )
 
@@ -23,9 +24,31 @@ func (a *app) locate(cfg *config.Config) (session.Location, error) {
 		}
 	}
 	if cfg.Session != "" {
+		if near := nearSession(cfg.Session); near != "" {
+			err = fmt.Errorf("%w; %s", err, near)
+		}
 		err = fmt.Errorf("%s: %w", a.origin("session"), err)
 	}
 	return session.Location{}, err
+}
+
+// nearSession names the session under plan/ that is nearest to a mistyped one;
+// "" if there are none.
+func nearSession(name string) string {
+	all := session.Sessions()
+	if len(all) == 0 {
+		return ""
+	}
+	var names []string
+	for _, loc := range all {
+		name, hash := session.NameOf(loc)
+		names = append(names, name, hash, loc.Dir)
+	}
+	const list = "\"hacky sessions\" lists all"
+	if near := nearest.Near(name, names); near != "" {
+		return near + " " + list
+	}
+	return list
 }
 
 // candidates are where the session would be if its backlog were there.

@@ -50,10 +50,7 @@ cannot be written.`,
 }
 
 func checkFormat(format string) error {
-	if format != "man" && format != "markdown" {
-		return fmt.Errorf("--format: %q is not one of man, markdown", format)
-	}
-	return nil
+	return checkWord("--format", format, "man", "markdown")
 }
 
 // page prints the page of one command.

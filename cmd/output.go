@@ -8,14 +8,26 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/hacky-run/hacky/internal/nearest"
 )
 
 // checkOutput refuses a form that the command does not have.
 func checkOutput(got string, forms ...string) error {
-	if slices.Contains(forms, got) {
+	return checkWord("--output", got, forms...)
+}
+
+// checkWord refuses what is not one of the words of a flag, and names the
+// nearest.
+func checkWord(flag, got string, words ...string) error {
+	if slices.Contains(words, got) {
 		return nil
 	}
-	return fmt.Errorf("--output: %q is not one of %s", got, strings.Join(forms, ", "))
+	err := fmt.Errorf("%s: %q is not one of %s", flag, got, strings.Join(words, ", "))
+	if near := nearest.Near(got, words); near != "" {
+		err = fmt.Errorf("%w; %s", err, near)
+	}
+	return err
 }
 
 // document prints v as one JSON or YAML document.

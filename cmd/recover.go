@@ -76,7 +76,7 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 		return err
 	}
 	if len(files) == 0 && !session.JournalWaiting(loc) {
-		return a.recovered(o.output, loc, nil, false)
+		return a.recovered(o.output, loc, nil, o.dryRun)
 	}
 	if bad := damagedOne(files); bad != nil && !o.force {
 		decisions, err := session.PlanRecovery(loc, files, session.RecoverOptions{})

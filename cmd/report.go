@@ -108,7 +108,14 @@ func (a *app) writeReport(cfg *config.Config, log zerolog.Logger, output string)
 	_, err = fsutil.Replace(fsutil.OS(), fsutil.Replacement{Path: output, Perm: 0o644,
 		Write: func(w io.Writer) error { _, err := page.WriteTo(w); return err }})
 	if err != nil {
-		return fmt.Errorf("--output: write %s: %w", output, err)
+		if _, serr := os.Stat(filepath.Dir(output)); errors.Is(serr, fs.ErrNotExist) {
+			return fmt.Errorf("--output: the directory %s does not exist; make it first, or name a file elsewhere", filepath.Dir(output))
+		}
+		var of *fs.PathError
+		if errors.As(err, &of) { // the file it names is a temporary one
+			err = of.Err
+		}
+		return fmt.Errorf("--output: write %s: %w; name a file elsewhere, or - for standard output", output, err)
 	}
 	_, err = fmt.Fprintln(a.stdout, output)
 	return err

@@ -118,7 +118,7 @@ is left waits for a quota, 130/143 interrupted. The help of each command says wh
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w; %ssee \"%s --help\"", plainFlagError(err), nearFlag(c, err), c.CommandPath())
+		return fmt.Errorf("%w%s; see \"%s --help\"", plainFlagError(err), nearFlag(c, err), c.CommandPath())
 	})
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
@@ -165,17 +165,20 @@ func unknownCommand(c *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q; %s", args[0], then)
 }
 
-// nearFlag names the flag that is nearest to an unknown one, and ends what is
-// said before.
+// nearFlag names the flag that is nearest to an unknown one, in brackets.
 func nearFlag(c *cobra.Command, err error) string {
 	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !ok {
 		return ""
 	}
 	var names []string
-	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, "--"+f.Name)
+		}
+	})
 	if near := nearest.Near("--"+name, names); near != "" {
-		return strings.TrimSuffix(near, "?") + "? or "
+		return " (" + near + ")"
 	}
 	return ""
 }

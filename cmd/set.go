@@ -12,6 +12,7 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
+	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/session"
 )
 
@@ -44,7 +45,7 @@ tasks.json cannot be written and the updates wait in the recovery file.`,
 			if err != nil {
 				return err
 			}
-			to, err := backlog.ParseStatus(args[len(args)-1])
+			to, err := typedStatus(args[len(args)-1])
 			if err != nil {
 				return err
 			}
@@ -82,6 +83,22 @@ tasks.json cannot be written and the updates wait in the recovery file.`,
 	return c
 }
 
+// typedStatus is the status that a word names, whatever its case. The error
+// names the nearest.
+func typedStatus(word string) (backlog.Status, error) {
+	if s, ok := backlog.StatusTyped(word); ok {
+		return s, nil
+	}
+	var words []string
+	for _, s := range backlog.Statuses() {
+		words = append(words, s.String())
+	}
+	if near := nearest.Near(word, words); near != "" {
+		return 0, fmt.Errorf("unknown status %q; %s", word, near)
+	}
+	return 0, fmt.Errorf("unknown status %q; allowed: %s", word, strings.Join(words, ", "))
+}
+
 // statusSet reads a list of statuses; nil is none given.
 func statusSet(words []string) (map[backlog.Status]bool, error) {
 	if words == nil {
@@ -89,7 +106,7 @@ func statusSet(words []string) (map[backlog.Status]bool, error) {
 	}
 	set := map[backlog.Status]bool{}
 	for _, w := range words {
-		s, err := backlog.ParseStatus(strings.TrimSpace(w))
+		s, err := typedStatus(w)
 		if err != nil {
 			return nil, err
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
-	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/schedule"
 	"github.com/hacky-run/hacky/internal/ui"
 )
@@ -22,6 +21,7 @@ type statusOptions struct {
 	output   string
 	all      bool
 	statuses []string
+	among    map[backlog.Status]bool // what statuses names; nil: all
 	stale    time.Duration
 	isStale  bool // --stale was given
 	watch    bool
@@ -70,16 +70,9 @@ func (o *statusOptions) check() error {
 	if err := checkOutput(o.output, "table", "tree", "json", "yaml"); err != nil {
 		return err
 	}
-	var words []string
-	for _, st := range backlog.Statuses() {
-		words = append(words, st.String())
-	}
-	for k, word := range o.statuses {
-		n := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, word) })
-		if n < 0 {
-			return fmt.Errorf("--status: %q is not one of %s; %s", word, strings.Join(words, ", "), nearest.Suggest(word, words))
-		}
-		o.statuses[k] = words[n]
+	var err error
+	if o.among, err = statusSet(o.statuses); err != nil {
+		return fmt.Errorf("--status: %w", err)
 	}
 	if o.stale < 0 {
 		return fmt.Errorf("--stale: %q is not a duration of at least 0", o.stale)
@@ -248,7 +241,7 @@ func (l *look) filter(st *ui.Status, o statusOptions) {
 	for i := range l.b.Items {
 		in := st.Chosen[i] && l.b.Items[i].Kind == backlog.Subtask
 		st.Chosen[i] = false
-		if in && (len(o.statuses) == 0 || slices.Contains(o.statuses, l.statuses[i].String())) && (!o.isStale || l.statuses[i].Running()) {
+		if in && (o.among == nil || o.among[l.statuses[i]]) && (!o.isStale || l.statuses[i].Running()) {
 			items = append(items, int32(i))
 			s := l.subtaskAt(int32(i))
 			if l.run == nil && l.statuses[i].Running() {

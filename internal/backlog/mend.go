@@ -47,10 +47,8 @@ func Mend(file, src string) (mended string, done []Problem) {
 
 // mendStatus corrects the spelling of a status, if that is all.
 func mendStatus(name string, t text) (mend string, edits []edit) {
-	for _, s := range Statuses() {
-		if strings.EqualFold(strings.TrimSpace(name), s.String()) {
-			return "write " + s.String(), []edit{{t.from, t.to, s.String()}}
-		}
+	if s, ok := StatusTyped(name); ok {
+		return "write " + s.String(), []edit{{t.from, t.to, s.String()}}
 	}
 	return "", nil
 }

@@ -66,6 +66,17 @@ func ParseStatus(name string) (Status, error) {
 	return 0, fmt.Errorf("unknown status %s; allowed: %s", quote(name), statusWords())
 }
 
+// StatusTyped is the status that somebody has typed: with this name, whatever
+// the case.
+func StatusTyped(name string) (s Status, ok bool) {
+	for _, s := range Statuses() {
+		if strings.EqualFold(strings.TrimSpace(name), s.String()) {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
 func statusNamed(name string) (Status, bool) {
 	switch name {
 	case "Planned":
