@@ -1,13 +1,18 @@
 package cmd
 
 import (
+	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
 )
@@ -104,19 +109,86 @@ func (a *app) ids(c *cobra.Command, before, word string) ([]string, cobra.ShellC
 	return out, directive
 }
 
-// completeSession offers the sessions below plan/; directories are the shell's.
+// completeSession offers the sessions below plan/, by what begins like word:
+// name, hash or directory. Other directories are the shell's.
 func completeSession(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
-	names, _ := filepath.Glob(filepath.Join("plan", "*", session.TasksFile)) // the pattern is good
 	var out []string
-	for _, name := range names {
-		if base := filepath.Base(filepath.Dir(name)); strings.HasPrefix(base, word) {
-			out = append(out, base)
+	for _, loc := range session.Sessions() {
+		name, hash := session.NameOf(loc)
+		spellings := []string{name, hash, loc.Dir}
+		if filepath.Base(filepath.Dir(loc.Dir)) == "bugfix" { // such are named by their directories
+			spellings = spellings[2:]
+		}
+		for _, spelling := range spellings {
+			if strings.HasPrefix(spelling, word) {
+				out = append(out, spelling)
+				break
+			}
 		}
 	}
 	if len(out) == 0 {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeAgent offers the agents that there are.
+func (a *app) completeAgent(c *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+	const nothing = cobra.ShellCompDirectiveNoFileComp
+	cfg, _, err := a.load(c)
+	if err != nil {
+		return nil, nothing
+	}
+	profiles, err := a.profiles(cfg)
+	if err != nil {
+		return nil, nothing
+	}
+	return startingWith(word, slices.Sorted(maps.Keys(profiles))), nothing
+}
+
+// completeStage offers the stages and gates that the subtask which is named has
+// logs of, else the stages of the configuration.
+func (a *app) completeStage(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	const nothing = cobra.ShellCompDirectiveNoFileComp
+	cfg, _, err := a.load(c)
+	if err != nil {
+		return nil, nothing
+	}
+	var names []string
+	if c.Name() == "logs" && len(args) == 1 {
+		names = loggedStages(cfg, args[0])
+	}
+	if recipe, err := a.recipe(cfg, zerolog.Nop()); names == nil && err == nil {
+		for _, st := range recipe.Stages {
+			names = append(names, st.Name)
+		}
+	}
+	return startingWith(word, names), nothing
+}
+
+func loggedStages(cfg *config.Config, id string) []string {
+	loc, err := session.Locate(cfg.Session)
+	if err != nil {
+		return nil
+	}
+	root, err := os.OpenRoot(loc.Dir)
+	if err != nil {
+		return nil
+	}
+	defer root.Close() //nolint:errcheck // only read from
+	l := &logReader{loc: loc, root: root, id: id}
+	sections, _ := l.sections() // what cannot be read is not offered
+	var names []string
+	for _, s := range sections {
+		if !slices.Contains(names, s.Stage) {
+			names = append(names, s.Stage)
+		}
+	}
+	return names
+}
+
+func startingWith(word string, names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, word) })
 }
 
 // complete gives a command, and those below it, what can be offered for their
@@ -137,6 +209,8 @@ func (a *app) complete(c *cobra.Command) {
 		}
 	}
 	offer("session", completeSession)
+	offer("agent", a.completeAgent)
+	offer("stage", a.completeStage)
 	offer("scope", completeList(a.ids))
 	statuses := completeList(func(_ *cobra.Command, before, word string) ([]string, cobra.ShellCompDirective) {
 		out := completeStatus(word)

@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,15 @@ func (a *app) completionCmd() *cobra.Command {
 		Use:   "completion SHELL",
 		Short: "Print a completion script for a shell",
 		Long: `Print a script with which a shell completes hacky's commands and flags, for
-bash, zsh, fish or powershell.
+bash, zsh, fish or powershell. A line that gives every new shell of yours the
+completion, to be typed once, for PowerShell to be put into $PROFILE:
+
+    bash        echo 'eval "$(hacky completion bash)"' >> ~/.bashrc
+    zsh         hacky completion zsh > "${fpath[1]}/_hacky"
+    fish        hacky completion fish > ~/.config/fish/completions/hacky.fish
+    PowerShell  hacky completion powershell | Out-String | Invoke-Expression
+
+zsh also needs "autoload -U compinit && compinit" in ~/.zshrc.
 
 Exit codes: 0, or 2 if the call is wrong.`,
 		Example: `  hacky completion bash > /etc/bash_completion.d/hacky
@@ -36,6 +45,9 @@ Exit codes: 0, or 2 if the call is wrong.`,
 			root := c.Root()
 			switch args[0] {
 			case "bash":
+				if _, err := io.WriteString(a.stdout, bashFallback); err != nil {
+					return err
+				}
 				return root.GenBashCompletionV2(a.stdout, true)
 			case "zsh":
 				return root.GenZshCompletion(a.stdout)
@@ -46,6 +58,47 @@ Exit codes: 0, or 2 if the call is wrong.`,
 		},
 	}
 }
+
+// bashFallback stands in for what cobra's script needs of the bash-completion
+// package. It is bash 3.2, which macOS has.
+const bashFallback = `# Where the bash-completion package is not there, these stand in for it.
+if ! declare -F _get_comp_words_by_ref >/dev/null 2>&1; then
+    # The words up to the cursor, those that bash has split at = or : as one.
+    _get_comp_words_by_ref()
+    {
+        local rest=${COMP_LINE:0:COMP_POINT} i w gap before=
+        words=() cword=-1
+        for ((i = 0; i <= COMP_CWORD; i++)); do
+            w=${COMP_WORDS[i]} gap=
+            [[ $rest == [[:space:]]* ]] && gap=1
+            while [[ -n $rest && ${rest:0:${#w}} != "$w" && ${w:0:${#rest}} != "$rest" ]]; do
+                rest=${rest:1}
+            done
+            if ((i == COMP_CWORD)); then
+                w=${w:0:${#rest}} # what is behind the cursor is not meant
+            fi
+            if [[ -n $before && -z $gap && ( $w =~ ^[=:]+$ || $before =~ ^[=:]+$ ) ]]; then
+                words[cword]+=$w
+            else
+                words[++cword]=$w
+            fi
+            rest=${rest:${#w}} before=$w
+        done
+        cur=${words[cword]} prev=
+        ((cword > 0)) && prev=${words[cword - 1]}
+        return 0
+    }
+fi
+if ! declare -F _filedir >/dev/null 2>&1; then
+    _filedir()
+    {
+        local IFS=$'\n' kind=-f
+        [[ ${1-} == -d ]] && kind=-d
+        COMPREPLY+=($(compgen $kind -- "$cur"))
+    }
+fi
+
+`
 
 func (a *app) helpCmd() *cobra.Command {
 	return &cobra.Command{

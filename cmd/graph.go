@@ -53,7 +53,7 @@ Exit codes: 0, 2 mistake in the call or the backlog.`,
 	}
 	config.Register(c.Flags(), "scope")
 	c.Flags().StringVarP(&output, "output", "o", "dot", "output: dot, mermaid, svg")
-	c.Flags().StringVar(&collapse, "collapse", "", "merge the subtasks of each: task, milestone, phase")
+	c.Flags().StringVar(&collapse, "collapse", "", "merge the subtasks of each: one of task, milestone, phase")
 	return c
 }
 

@@ -78,7 +78,7 @@ func manPage(b *strings.Builder, c *cobra.Command) {
 	fmt.Fprintf(b, ".SH NAME\n%s \\- %s\n", roff(dashed(c)), roff(c.Short))
 	fmt.Fprintf(b, ".SH SYNOPSIS\n\\fB%s\\fP\n", roff(c.UseLine()))
 	description, exits := cutExits(c.Long)
-	b.WriteString(".SH DESCRIPTION\n" + roff(description) + "\n")
+	b.WriteString(".SH DESCRIPTION\n" + prose(description) + "\n")
 	for _, list := range []struct {
 		title string
 		flags *pflag.FlagSet
@@ -126,16 +126,28 @@ func manFlag(b *strings.Builder, f *pflag.Flag) {
 // roff is text as it stands in a page: with no requests in it.
 func roff(text string) string {
 	var b strings.Builder
-	for k, line := range strings.Split(strings.NewReplacer(`\`, `\e`, "-", `\-`, `"`, `\(dq`).Replace(text), "\n") {
+	for k, line := range strings.Split(strings.NewReplacer(`\`, `\e`, "-", `\-`, `"`, `\(dq`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(text), "\n") {
 		if k > 0 {
 			b.WriteByte('\n')
 		}
-		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+		if strings.HasPrefix(line, ".") {
 			b.WriteString(`\&`)
 		}
 		b.WriteString(line)
 	}
-	return strings.ReplaceAll(b.String(), "\n\n", "\n.PP\n")
+	return b.String()
+}
+
+// prose is roff for paragraphs; those that are indented stay as they are.
+func prose(text string) string {
+	paragraphs := strings.Split(text, "\n\n")
+	for k, p := range paragraphs {
+		paragraphs[k] = roff(p)
+		if strings.HasPrefix(p, "    ") {
+			paragraphs[k] = ".EX\n" + paragraphs[k] + "\n.EE"
+		}
+	}
+	return strings.Join(paragraphs, "\n.PP\n")
 }
 
 // cutExits takes the sentence about exit codes out of what a command's help

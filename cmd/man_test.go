@@ -54,6 +54,7 @@ func TestManPages(t *testing.T) {
 		}
 	}
 	contains(t, "hacky man run", hacky(t, dir, "man", "run").stdout, `hacky\-run \- Run the subtasks`, `\fB\-\-fix\-attempts\fP \fIint\fP`)
+	contains(t, "hacky man completion", hacky(t, dir, "man", "completion").stdout, "\n.EX\n    bash        echo \\(aqeval \\(dq$(hacky completion bash)\\(dq\\(aq >> \\(ti/.bashrc\n")
 	r := hacky(t, dir, "man", "rnu")
 	r.wants(t, 2)
 	contains(t, "hacky man rnu", r.stderr, `did you mean "run"?`)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -56,10 +57,16 @@ func inTerminal(t *testing.T, dir string, args ...string) (r *running, master *o
 // inSizedTerminal is inTerminal with more variables.
 func inSizedTerminal(t *testing.T, dir string, columns, rows uint16, env []string, args ...string) (r *running, master *os.File) {
 	t.Helper()
-	master, slave := terminal(t, columns, rows)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	r = &running{Cmd: command(ctx, t, dir, args...), t: t, dir: dir, marker: "HACKY_TEST_MARKER=" + dir}
+	return onTerminal(t, command(ctx, t, dir, args...), columns, rows, env)
+}
+
+// onTerminal starts a command on a terminal of its own.
+func onTerminal(t *testing.T, c *exec.Cmd, columns, rows uint16, env []string) (r *running, master *os.File) {
+	t.Helper()
+	master, slave := terminal(t, columns, rows)
+	r = &running{Cmd: c, t: t, dir: c.Dir, marker: "HACKY_TEST_MARKER=" + c.Dir}
 	t.Cleanup(r.endAll)
 	r.Env = append(append(r.Env, r.marker, "HACKY_LOG_FORMAT=auto"), env...)
 	r.Stdin, r.Stdout, r.Stderr = slave, slave, slave
@@ -306,5 +313,43 @@ func TestPlatforms(t *testing.T) {
 		if r := finish(t, c); misprinted([]string{"run", "--progress", "json"}, r.stdout) != nil || !strings.HasPrefix(r.stdout, "{") {
 			t.Errorf("%s: %s", variable, r.stdout)
 		}
+	}
+}
+
+// A bash without the bash-completion package, as macOS has, completes at the Tab
+// key and says nothing else.
+func TestBashCompletesAtTab(t *testing.T) {
+	t.Parallel()
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is not installed")
+	}
+	dir := session(t, twoAndOne())
+	write(t, filepath.Join(dir, "hacky.bash"), hacky(t, dir, "completion", "bash").stdout)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	c := cleanCommand(ctx, dir, bash, "--norc", "--noprofile", "-i")
+	c.Env = append(c.Env, "PATH="+filepath.Dir(binary(t))+":"+os.Getenv("PATH"), "PS1=> ", "TERM=dumb", "INPUTRC=/dev/null")
+	r, master := onTerminal(t, c, 200, 24, nil)
+	typed := func(text string) {
+		t.Helper()
+		if _, err := master.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	typed(". ./hacky.bash; echo rea''dy\n")
+	r.says("ready")
+	typed("hacky sta\t--help >/dev/null; echo status is $? $_\n")
+	r.says("hacky status --help")
+	r.says("status is 0")
+	typed("hacky run --progress=pl\t--dry-run >dry; echo written $?\n")
+	r.says("--progress=plain --dry-run")
+	r.says("written 0")
+	typed("hacky --session t\t\n") // a file of the shell's
+	r.says("hacky --session tasks.json")
+	typed("exit 0\n")
+	r.ends(0)
+	if said := r.stderr.String(); strings.Contains(said, "command not found") || strings.Contains(said, "bash: ") {
+		t.Errorf("it said %s", said)
 	}
 }
