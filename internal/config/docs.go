@@ -33,8 +33,8 @@ func SampleYAML() []byte {
 const sampleSections = `
 # What runs a subtask that has no command of its own, in this order. A stage has
 # a name and a run (a shell line, or a list of arguments); prompt (the text, a
-# template), output, env and timeout are optional. agent (the name of a profile
-# below) in place of run is not there yet.
+# template), output, env and timeout are optional. In place of run there may be
+# agent, the name of a profile: "hacky agents" lists them.
 #stages:
 #  - name: implement
 #    run: ./scripts/implement "$HACKY_PROMPT_FILE"
@@ -85,21 +85,26 @@ func OptionsTable() []byte {
 
 // Described is an option for those who describe the file to programs.
 type Described struct {
-	Name, Kind, Allowed, Meaning, Default string
-	Words                                 []string // what it may be, if that is a list of words
+	Name, Allowed, Meaning, Default string
+	Values                          Values
 }
+
+// Limits are the values of timeout in a stage or a gate of the file.
+func Limits() Values { return attemptSpan.values() }
+
+// StageName is what the name of a stage looks like; "gate-" is no beginning.
+func StageName() string { return commandName.String() }
+
+// VariableName is what the name of a variable looks like.
+func VariableName() string { return variableName.String() }
 
 // Describe is the table, with the keys that say the opposite.
 func Describe() []Described {
 	var out []Described
 	for _, o := range options() {
-		d := Described{Name: o.name, Kind: o.flagType, Allowed: o.allowed, Meaning: o.meaning, Default: o.def}
-		if list, ok := strings.CutPrefix(o.allowed, "one of "); ok {
-			d.Words = strings.Split(list, ", ")
-		}
-		out = append(out, d)
+		out = append(out, Described{Name: o.name, Allowed: o.allowed, Meaning: o.meaning, Default: o.def, Values: o.values})
 		if o.no != nil {
-			out = append(out, Described{Name: "no-" + o.name, Kind: "bool", Allowed: "true or false", Meaning: "the opposite of " + o.name, Default: "false"})
+			out = append(out, Described{Name: "no-" + o.name, Allowed: o.no.allowed, Meaning: "the opposite of " + o.name, Default: "false", Values: o.no.values})
 		}
 	}
 	return out

@@ -15,18 +15,35 @@ import (
 type kind struct {
 	flagType string // what --help calls the value
 	allowed  string // ends the sentence `"x" is not ...`
+	values   Values
 	set      func(c *Config, text string) error
 	get      func(c *Config) any // an int, bool or string
 }
 
 const none = "none"
 
+// Values are what an option may be in the file, for those who describe that to
+// programs: one of these. Texts stand for themselves; numbers are not quoted,
+// although hacky would take them.
+type Values struct {
+	Bool    bool     // a boolean, as YAML has them or had them
+	Words   []string // one of these texts
+	Pattern string   // a text that fits this regular expression
+	Numbers *Numbers // a whole number
+	Scalar  bool     // any text or number
+	List    bool     // also a list of such texts, not empty
+}
+
+// Numbers are whole numbers from Least to Most.
+type Numbers struct{ Least, Most int }
+
 // parsed makes a kind of a parser and a field; show turns the field's value
 // into what is listed.
-func parsed[T any](flagType, allowed string, field func(*Config) *T, parse func(string) (T, error), show func(T) any) kind {
+func parsed[T any](flagType, allowed string, values Values, field func(*Config) *T, parse func(string) (T, error), show func(T) any) kind {
 	return kind{
 		flagType: flagType,
 		allowed:  allowed,
+		values:   values,
 		set: func(c *Config, text string) error {
 			v, err := parse(text)
 			if err == nil {
@@ -54,7 +71,7 @@ func parseInteger(text string, least, most int, allowed string) (int, error) {
 
 func integer(least, most int, field func(*Config) *int) kind {
 	allowed := fmt.Sprintf("an integer between %d and %d", least, most)
-	return parsed("int", allowed, field, func(text string) (int, error) {
+	return parsed("int", allowed, Values{Numbers: &Numbers{least, most}}, field, func(text string) (int, error) {
 		return parseInteger(text, least, most, allowed)
 	}, asIs)
 }
@@ -63,7 +80,7 @@ func integer(least, most int, field func(*Config) *int) kind {
 // as well mean "not a single one".
 func limit(field func(*Config) *int) kind {
 	const allowed = "none or an integer of at least 1"
-	return parsed("int", allowed, field, func(text string) (int, error) {
+	return parsed("int", allowed, Values{Words: []string{none}, Numbers: &Numbers{1, math.MaxInt}}, field, func(text string) (int, error) {
 		if text == none {
 			return 0, nil
 		}
@@ -87,12 +104,12 @@ func parseBoolean(text string) (bool, error) {
 }
 
 func boolean(field func(*Config) *bool) kind {
-	return parsed("bool", "true or false", field, parseBoolean, asIs)
+	return parsed("bool", "true or false", Values{Bool: true}, field, parseBoolean, asIs)
 }
 
 // not is the kind of `no-x`: the same field, the other way round.
 func not(field func(*Config) *bool) *kind {
-	k := parsed("bool", "true or false", field, func(text string) (bool, error) {
+	k := parsed("bool", "true or false", Values{Bool: true}, field, func(text string) (bool, error) {
 		b, err := parseBoolean(text)
 		return !b, err
 	}, asIs)
@@ -101,7 +118,7 @@ func not(field func(*Config) *bool) *kind {
 
 func oneOf(field func(*Config) *string, words ...string) kind {
 	allowed := "one of " + strings.Join(words, ", ")
-	return parsed("string", allowed, field, func(text string) (string, error) {
+	return parsed("string", allowed, Values{Words: words}, field, func(text string) (string, error) {
 		for _, w := range words {
 			if text == w {
 				return text, nil
@@ -114,7 +131,7 @@ func oneOf(field func(*Config) *string, words ...string) kind {
 // name is that of something which is defined elsewhere, or none, kept as "".
 func name(field func(*Config) *string) kind {
 	const allowed = "none or " + allowedName
-	return parsed("string", allowed, field, func(text string) (string, error) {
+	return parsed("string", allowed, Values{Pattern: commandName.String()}, field, func(text string) (string, error) {
 		switch {
 		case text == none:
 			return "", nil
@@ -132,7 +149,7 @@ func name(field func(*Config) *string) kind {
 
 // anyText takes every text. An empty one is what the option is without one.
 func anyText(allowed string, field func(*Config) *string) kind {
-	return parsed("string", allowed, field, func(text string) (string, error) { return text, nil }, asIs)
+	return parsed("string", allowed, Values{Scalar: true}, field, func(text string) (string, error) { return text, nil }, asIs)
 }
 
 // span is what a duration may be. A bare number has no unit people agree on, so
@@ -188,7 +205,36 @@ func (s span) show(d time.Duration) any {
 }
 
 func duration(s span, field func(*Config) *time.Duration) kind {
-	return parsed("duration", s.allowed(), field, s.parse, s.show)
+	return parsed("duration", s.allowed(), s.values(), field, s.parse, s.show)
+}
+
+// The parts of a duration as Go writes it; a number that is not 0, and any one.
+const (
+	unitPattern    = `(ns|us|µs|μs|ms|s|m|h)`
+	anyPattern     = `([0-9]+(\.[0-9]*)?|\.[0-9]+)` + unitPattern
+	nonzeroPattern = `(0*[1-9][0-9]*(\.[0-9]*)?|[0-9]*\.0*[1-9][0-9]*)` + unitPattern
+)
+
+// DurationAboveZero is what a duration above 0 looks like.
+const DurationAboveZero = `^\+?(` + anyPattern + `)*` + nonzeroPattern + `(` + anyPattern + `)*$`
+
+// values leaves out the upper bound, and a lower one above 0, of what has units:
+// no pattern can tell that 90m is more than 1h.
+func (s span) values() Values {
+	v := Values{Pattern: DurationAboveZero}
+	switch {
+	case s.zeroIsNone:
+		v.Pattern, v.Numbers = `^\+?(`+anyPattern+`)+$|^0$`, &Numbers{0, 0}
+	case s.least == 0:
+		v.Pattern = `^\+?(` + anyPattern + `)+$`
+	}
+	if s.optional {
+		v.Words = []string{none}
+	}
+	if s.bareMillis {
+		v.Numbers = &Numbers{int(s.least.Milliseconds()), int(s.most.Milliseconds())}
+	}
+	return v
 }
 
 // backoff sets two fields with one text, whose defaults differ. The text that
@@ -196,7 +242,10 @@ func duration(s span, field func(*Config) *time.Duration) kind {
 func backoff() kind {
 	const unset = "100ms flush, 1s tasks"
 	s := span{least: 100 * time.Millisecond, most: time.Minute, bareMillis: true}
+	values := s.values()
+	values.Words = []string{unset}
 	return kind{
+		values:   values,
 		flagType: "duration",
 		allowed:  s.allowed(),
 		set: func(c *Config, text string) error {
@@ -219,13 +268,16 @@ func backoff() kind {
 	}
 }
 
-var itemID = regexp.MustCompile(`^P\d+(\.M\d+(\.T\d+(\.S\d+)?)?)?$`)
+const idPattern = `P\d+(\.M\d+(\.T\d+(\.S\d+)?)?)?`
+
+var itemID = regexp.MustCompile(`^` + idPattern + `$`)
 
 // idList takes ids between commas, blanks around them allowed; `all` anywhere
 // makes it nil.
 func idList(field func(*Config) *[]string) kind {
 	const allowed = "all, an id such as P1.M2.T3.S4, or a comma list of ids"
-	return parsed("ids", allowed, field, func(text string) ([]string, error) {
+	const one = `\s*(all|` + idPattern + `)\s*`
+	return parsed("ids", allowed, Values{Pattern: `^` + one + `(,` + one + `)*$`, List: true}, field, func(text string) ([]string, error) {
 		var ids []string
 		all := false
 		for id := range strings.SplitSeq(text, ",") {

@@ -113,12 +113,20 @@ func infer(t reflect.Type) (*jsonschema.Schema, error) {
 		reflect.TypeFor[backlog.Status](): {Type: "string", Enum: statuses},
 		reflect.TypeFor[ui.Standing]():    {Type: "string", Enum: []any{string(ui.Done), string(ui.HasFailed), string(ui.IsHeld), string(ui.Interrupted), string(ui.Runs), string(ui.IsReady), string(ui.Waits)}},
 		reflect.TypeFor[time.Time]():      {Type: "string", Format: "date-time"},
-		reflect.TypeFor[ID](): {Type: "string", Pattern: `^P[0-9]+(\.M[0-9]+(\.T[0-9]+(\.S[0-9]+)?)?)?$`,
-			Description: "P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4; it extends its parent's"},
-		reflect.TypeFor[Duration](): {Type: "string", Description: `a Go duration above 0, such as "400ms" or "30m"`,
-			Pattern: `^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*$`},
-		reflect.TypeFor[Command](): {Description: "a shell line, or a list of arguments", AnyOf: []*jsonschema.Schema{
-			{Type: "string", MinLength: jsonschema.Ptr(1)}, {Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: jsonschema.Ptr(1)}}},
+		reflect.TypeFor[ID](): {Type: "string", Pattern: `^P[0-9]{1,18}(\.M[0-9]{1,18}(\.T[0-9]{1,18}(\.S[0-9]{1,18})?)?)?$`,
+			Description: "P1, P1.M2, P1.M2.T3 or P1.M2.T3.S4"},
+		reflect.TypeFor[PhaseID]():     id(`^P[0-9]{1,18}$`, "such as P1"),
+		reflect.TypeFor[MilestoneID](): id(`^P[0-9]{1,18}\.M[0-9]{1,18}$`, "such as P1.M2; it extends its phase's"),
+		reflect.TypeFor[TaskID]():      id(`^P[0-9]{1,18}\.M[0-9]{1,18}\.T[0-9]{1,18}$`, "such as P1.M2.T3; it extends its milestone's"),
+		reflect.TypeFor[SubtaskID]():   id(`^P[0-9]{1,18}\.M[0-9]{1,18}\.T[0-9]{1,18}\.S[0-9]{1,18}$`, "such as P1.M2.T3.S4; it extends its task's"),
+		reflect.TypeFor[Duration]():    {Type: "string", Description: `a Go duration above 0, such as "400ms" or "30m"`, Pattern: config.DurationAboveZero},
+		reflect.TypeFor[Command]():     command(&jsonschema.Schema{Type: "string"}),
+		reflect.TypeFor[YAMLCommand](): command(&jsonschema.Schema{Types: []string{"string", "number", "boolean"}}),
+		reflect.TypeFor[YAMLEnv](): {Type: "object", PropertyNames: &jsonschema.Schema{Pattern: config.VariableName()},
+			AdditionalProperties: &jsonschema.Schema{Types: []string{"string", "number", "boolean"}}},
+		reflect.TypeFor[YAMLLimit](): values(config.Limits()),
+		reflect.TypeFor[StageName](): {Type: "string", Pattern: config.StageName(), Not: &jsonschema.Schema{Pattern: "^gate-"},
+			Description: "a name of a-z, 0-9, _ and -, unique among the stages; logs are named after it"},
 		reflect.TypeFor[Level]():       {Type: "integer", Minimum: jsonschema.Ptr(1.0), Maximum: jsonschema.Ptr(4.0)},
 		reflect.TypeFor[Points]():      {Types: []string{"number", "null"}, Minimum: jsonschema.Ptr(0.0)},
 		reflect.TypeFor[IsPhase]():     {Enum: []any{"Phase"}},
@@ -127,6 +135,48 @@ func infer(t reflect.Type) (*jsonschema.Schema, error) {
 		reflect.TypeFor[IsSubtask]():   {Enum: []any{"Subtask"}},
 		reflect.TypeFor[Retries]():     {Type: "integer", Minimum: jsonschema.Ptr(0.0), Maximum: jsonschema.Ptr(10.0)},
 	}})
+}
+
+func id(pattern, like string) *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Pattern: pattern, Description: "the item's id, " + like}
+}
+
+// command is a shell line, or a list of arguments that are such.
+func command(argument *jsonschema.Schema) *jsonschema.Schema {
+	return &jsonschema.Schema{Description: "a shell line, or a list of arguments", AnyOf: []*jsonschema.Schema{
+		{Type: "string", MinLength: jsonschema.Ptr(1)}, {Type: "array", Items: argument, MinItems: jsonschema.Ptr(1)}}}
+}
+
+// values is what an option may be in hacky.yaml.
+func values(v config.Values) *jsonschema.Schema {
+	var out []*jsonschema.Schema
+	if v.Bool {
+		out = append(out, &jsonschema.Schema{Type: "boolean"}, &jsonschema.Schema{Enum: []any{0, 1}},
+			&jsonschema.Schema{Type: "string", Pattern: `^([tT]([rR][uU][eE])?|[fF]([aA][lL][sS][eE])?|[yY][eE][sS]|[nN][oO]|[oO][nN]|[oO][fF][fF]|0|1)$`})
+	}
+	if v.Words != nil {
+		words := &jsonschema.Schema{}
+		for _, w := range v.Words {
+			words.Enum = append(words.Enum, w)
+		}
+		out = append(out, words)
+	}
+	if n := v.Numbers; n != nil {
+		out = append(out, &jsonschema.Schema{Type: "integer", Minimum: jsonschema.Ptr(float64(n.Least)), Maximum: jsonschema.Ptr(float64(n.Most))})
+	}
+	if v.Pattern != "" {
+		out = append(out, &jsonschema.Schema{Type: "string", Pattern: v.Pattern})
+	}
+	if v.List {
+		out = append(out, &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{Type: "string", Pattern: v.Pattern}, MinItems: jsonschema.Ptr(1)})
+	}
+	if v.Scalar {
+		out = append(out, &jsonschema.Schema{Types: []string{"string", "number"}})
+	}
+	if len(out) == 1 {
+		return out[0]
+	}
+	return &jsonschema.Schema{AnyOf: out}
 }
 
 // walk calls do for a schema and all in it.
@@ -240,23 +290,19 @@ func hackyYAML() (*jsonschema.Schema, error) {
 	}
 	s.Schema, s.Title = Draft, "hacky.yaml: the configuration of hacky"
 	for _, o := range config.Describe() {
-		p := &jsonschema.Schema{Description: o.Meaning + " (default " + o.Default + ")"}
-		switch {
-		case o.Words != nil:
-			for _, w := range o.Words {
-				p.Enum = append(p.Enum, w)
-			}
-		case o.Kind == "bool":
-			p.Type = "boolean"
-		case o.Kind == "int":
-			p.Types = []string{"integer", "string"}
-		case o.Kind == "ids":
-			p.AnyOf = []*jsonschema.Schema{{Type: "string"}, {Type: "array", Items: &jsonschema.Schema{Type: "string"}}}
-		default:
-			p.Types = []string{"string", "number"}
+		p := values(o.Values)
+		p.Description = o.Meaning + ": " + o.Allowed
+		if o.Default != "" {
+			p.Description += " (default " + o.Default + ")"
 		}
-		p.Description += ": " + o.Allowed
 		s.Properties[o.Name] = p
 	}
+	stage := s.Properties["stages"].Items
+	stage.OneOf = []*jsonschema.Schema{{Required: []string{"run"}}, {Required: []string{"agent"}}}
+	walk(s, func(s *jsonschema.Schema) {
+		for _, p := range s.Properties {
+			notNull(p) // a key without a value is refused
+		}
+	})
 	return s, nil
 }

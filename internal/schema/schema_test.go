@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/config"
 )
 
 const files = "../../configs/schema"
@@ -114,6 +116,13 @@ func TestSchemaAndParser(t *testing.T) {
 		{`"story_points":0.5`, `"story_points":"1"`},
 		{`"id":"P1.M1.T1.S1"`, `"id":"S1"`},
 		{`"id":"P1.M1.T1.S1",`, ``},
+		{`"id":"P1","type"`, `"id":"P1.M1","type"`},
+		{`"id":"P1.M1","type"`, `"id":"P1","type"`},
+		{`"id":"P1.M1.T1","type"`, `"id":"P1.M1","type"`},
+		{`"id":"P1.M1.T1.S1"`, `"id":"P1.M1.T1"`},
+		{`"id":"P1.M1.T1.S1"`, `"id":"P1.M1.T1.S1234567890123456789"`},
+		{`"timeout":"1s"`, `"timeout":"0s"`},
+		{`"timeout":"1s"`, `"timeout":"0m0.5s"`},
 		{`"title":"s"`, `"title":5`},
 		{`"title":"s",`, ``},
 		{`"status":"Planned","story`, `"status":"Done","story`},
@@ -193,21 +202,116 @@ func TestHackyYAML(t *testing.T) {
 		"agents: {a: {extends: claude}}": true,
 		"env: {A: b}":                    true,
 	} {
-		var v any
-		if err := yaml.Unmarshal([]byte(text), &v); err != nil {
-			t.Fatal(text, err)
-		}
-		if v == nil {
-			v = map[string]any{}
-		}
-		again, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Validate(decode(t, again)); (err == nil) != fits {
+		if err := s.Validate(fromYAML(t, text)); (err == nil) != fits {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+}
+
+// fromYAML is what an editor makes of a hacky.yaml.
+func fromYAML(t *testing.T, text string) any {
+	t.Helper()
+	var v any
+	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(text, err)
+	}
+	if v == nil {
+		v = map[string]any{}
+	}
+	again, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode(t, again)
+}
+
+// TestSchemaAndOptions: what hacky takes from hacky.yaml the schema takes, and
+// what one refuses the other does.
+func TestSchemaAndOptions(t *testing.T) {
+	s := resolved(t, "hacky")
+	agree := func(text string, bounded bool) {
+		t.Helper()
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "hacky.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _, perr := config.Load(nil, config.Env{Dir: dir})
+		verr := s.Validate(fromYAML(t, text))
+		if bounded { // by more than a pattern can tell
+			if perr == nil || verr != nil {
+				t.Errorf("%s: hacky says %v, the schema %v", text, perr, verr)
+			}
+			return
+		}
+		if (perr == nil) != (verr == nil) {
+			t.Errorf("%s: hacky says %v, the schema %v", text, perr, verr)
+		}
+	}
+	numbers := "0 1 2 10 11 1024 1025 100000 100001 9223372036854775807 99999999999999999999 -1 1.5 abc none [1] {a:1} true null"
+	durations := "0 0s 1s 10ms 1h30m 1.5s .5s +2s 100 500 60000 60001 99 -5s xyz 5 none 5S 1m-3s 10d null [1s] true 5ms5 s"
+	words := "auto always never tty plain json none trace debug info warn error console fancy '' 5 null [auto]"
+	booleans := "true false yes no on off True OFF t f 0 1 2 maybe null '' [true] 1.5"
+	ids := "all P1 P1.M2 P1,P2 'P1.M2.T3.S4, P2' [P1,P2.M1] [] [5] 5 P1.T1 p1 'P1,' P1.M1.T1.S1.X1 null {P1:P2} [[P1]] [null]"
+	names := "claude my-agent none a_1 My a/b -a '' [a] null {a:b}"
+	seen := 0
+	for _, o := range config.Describe() {
+		values := map[string]string{
+			"session": "plan/001_x 003 '' [a] null", "agent": names, "scope": ids,
+		}[o.Name]
+		switch {
+		case values != "":
+		case o.Values.Bool:
+			values = booleans
+		case o.Values.Numbers != nil && o.Values.Pattern == "":
+			values = numbers
+		case o.Values.Pattern != "":
+			values = durations
+		case o.Values.Words != nil:
+			values = words
+		default:
+			t.Fatalf("%s: there is nothing to try", o.Name)
+		}
+		for _, value := range splitQuoted(values) {
+			seen++
+			text := o.Name + ": " + strings.ReplaceAll(value, ":", ": ")
+			agree(text, o.Name == "flush-interval" && value == "1h30m" || o.Name == "retry-backoff" && slices.Contains([]string{"10ms", "1h30m"}, value))
+		}
+		if o.Default != "" {
+			agree(o.Name+": "+o.Default, false)
+		}
+	}
+	if seen < 300 {
+		t.Errorf("only %d values", seen)
+	}
+	agree("flush-interval: 2h", true)
+	agree("flush-interval: 1ms", true)
+	agree("timeout: 721h", true)
+	for _, text := range []string{
+		"stages: [{name: a, run: b}]", "stages: [{name: a, run: [sleep, 5]}]", "stages: [{name: a, agent: claude}]", "stages: [{name: a}]",
+		"stages: [{run: b}]", "stages: [{name: a, run: b, agent: claude}]", "stages: [{name: gate-1, run: b}]", "stages: [{name: A, run: b}]",
+		"stages: [{name: a, run: []}]", "stages: [{name: a, run: ''}]", "stages: {}", "stages: [a]", "stages: [{name: a, run: b, timeout: 5}]",
+		"stages: [{name: a, run: b, timeout: 0}]", "stages: [{name: a, run: b, timeout: none}]", "stages: [{name: a, run: b, env: {PORT: 80, ON: true, A: b}}]",
+		"stages: [{name: a, run: b, env: {A-B: c}}]", "stages: [{name: a, run: b, env: {A: [c]}}]", "stages: null",
+		"gates: [{level: 1, run: a}]", "gates: [{level: 5, run: a}]", "gates: [{level: 0, run: a}]", "gates: [{run: a}]", "gates: [{level: 1}]", "gates: [{level: 1, run: a, timeout: x}]",
+		"env: {A: 1, B: x, C: 1.5}", "env: {1A: x}", "env: {A: null}", "env: [A]", "agents: {a: {argv: [b]}}", "agents: [a]", "agents: {a: 5}", "unknown: 1",
+	} {
+		agree(text, false)
+	}
+}
+
+// splitQuoted splits at spaces outside of quotes.
+func splitQuoted(text string) []string {
+	var out []string
+	quoted := false
+	for _, word := range strings.Split(text, " ") {
+		if quoted {
+			out[len(out)-1] += " " + word
+		} else {
+			out = append(out, word)
+		}
+		quoted = quoted != (strings.Count(word, "'")%2 == 1)
+	}
+	return out
 }
 
 // TestDescribed: what people hover over in an editor is explained.

@@ -9,14 +9,38 @@ import (
 // Status is the name of a status.
 type Status string
 
-// ID is an item's id.
+// ID is an item's id, PhaseID and the like one of that level.
 type ID string
+
+// PhaseID is P1.
+type PhaseID string
+
+// MilestoneID is P1.M2.
+type MilestoneID string
+
+// TaskID is P1.M2.T3.
+type TaskID string
+
+// SubtaskID is P1.M2.T3.S4.
+type SubtaskID string
 
 // Duration is one as Go writes it.
 type Duration string
 
 // Command is a shell line or an argument list.
 type Command any
+
+// YAMLCommand is a Command in hacky.yaml, where texts need no quotes.
+type YAMLCommand any
+
+// YAMLEnv are variables in hacky.yaml.
+type YAMLEnv map[string]any
+
+// YAMLLimit is a timeout in hacky.yaml.
+type YAMLLimit any
+
+// StageName is the name of a stage.
+type StageName string
 
 // Level is a gate's level.
 type Level int
@@ -53,7 +77,7 @@ type Inherited struct {
 
 // Phase is the first level.
 type Phase struct {
-	ID          ID          `json:"id"`
+	ID          PhaseID     `json:"id"`
 	Type        IsPhase     `json:"type"`
 	Title       string      `json:"title"`
 	Status      Status      `json:"status"`
@@ -64,7 +88,7 @@ type Phase struct {
 
 // Milestone is the second level.
 type Milestone struct {
-	ID          ID          `json:"id"`
+	ID          MilestoneID `json:"id"`
 	Type        IsMilestone `json:"type"`
 	Title       string      `json:"title"`
 	Status      Status      `json:"status"`
@@ -75,7 +99,7 @@ type Milestone struct {
 
 // Task is the third level.
 type Task struct {
-	ID          ID        `json:"id"`
+	ID          TaskID    `json:"id"`
 	Type        IsTask    `json:"type"`
 	Title       string    `json:"title"`
 	Status      Status    `json:"status"`
@@ -86,7 +110,7 @@ type Task struct {
 
 // Subtask is what runs.
 type Subtask struct {
-	ID           ID        `json:"id"`
+	ID           SubtaskID `json:"id"`
 	Type         IsSubtask `json:"type"`
 	Title        string    `json:"title"`
 	Status       Status    `json:"status"`
@@ -109,38 +133,46 @@ type Gate struct {
 
 // Sections are the keys of hacky.yaml that are no options.
 type Sections struct {
-	Stages []Stage           `json:"stages,omitempty" jsonschema:"what a subtask without a run of its own goes through"`
-	Gates  []Gate            `json:"gates,omitempty" jsonschema:"gates of subtasks that have none of their own"`
-	Agents map[string]Agent  `json:"agents,omitempty" jsonschema:"profiles of agents, by name"`
-	Env    map[string]string `json:"env,omitempty" jsonschema:"variables for every command; ${NAME} is hacky's own"`
+	Stages []Stage          `json:"stages,omitempty" jsonschema:"what a subtask without a run of its own goes through"`
+	Gates  []YAMLGate       `json:"gates,omitempty" jsonschema:"gates of subtasks that have none of their own"`
+	Agents map[string]Agent `json:"agents,omitempty" jsonschema:"profiles of agents, by name; they add to those built in, or change them"`
+	Env    YAMLEnv          `json:"env,omitempty" jsonschema:"variables for every command; ${NAME} is hacky's own"`
 }
 
 // Stage is one command of an attempt: run or agent.
 type Stage struct {
-	Name    string            `json:"name"`
-	Run     Command           `json:"run,omitempty"`
-	Agent   string            `json:"agent,omitempty"`
-	Prompt  string            `json:"prompt,omitempty" jsonschema:"a text/template, or the name of a file that ends in .md"`
-	Output  string            `json:"output,omitempty" jsonschema:"a file that has to be there and not empty afterwards; a text/template"`
-	Env     map[string]string `json:"env,omitempty"`
-	Timeout Duration          `json:"timeout,omitempty"`
+	Name    StageName   `json:"name"`
+	Run     YAMLCommand `json:"run,omitempty" jsonschema:"a shell line, or a list of arguments"`
+	Agent   string      `json:"agent,omitempty" jsonschema:"the name of an agent's profile, in place of run; hacky agents lists them"`
+	Prompt  string      `json:"prompt,omitempty" jsonschema:"a text/template, or the name of a file that ends in .md"`
+	Output  string      `json:"output,omitempty" jsonschema:"a file that has to be there and not empty afterwards; a text/template"`
+	Env     YAMLEnv     `json:"env,omitempty" jsonschema:"variables of this stage"`
+	Timeout YAMLLimit   `json:"timeout,omitempty" jsonschema:"time the stage may take; none or 0 is no limit"`
+}
+
+// YAMLGate is a Gate in hacky.yaml.
+type YAMLGate struct {
+	Level   Level       `json:"level"`
+	Name    string      `json:"name,omitempty" jsonschema:"what logs call the gate"`
+	Run     YAMLCommand `json:"run" jsonschema:"a shell line, or a list of arguments"`
+	Timeout YAMLLimit   `json:"timeout,omitempty" jsonschema:"time the gate may take; none or 0 is no limit"`
 }
 
 // Agent is a profile; internal/agent/profile/profiles.yaml describes the fields.
 type Agent struct {
-	Extends    string            `json:"extends,omitempty"`
-	Argv       []string          `json:"argv,omitempty"`
-	Resume     []string          `json:"resume,omitempty"`
-	Args       []string          `json:"args,omitempty"`
-	Prompt     string            `json:"prompt,omitempty" jsonschema:"stdin, argument or file"`
-	Output     string            `json:"output,omitempty" jsonschema:"claude, codex, gemini, opencode, amp or text"`
-	Success    string            `json:"success,omitempty" jsonschema:"result, exit or text"`
-	Credential string            `json:"credential,omitempty"`
-	Install    string            `json:"install,omitempty"`
-	Login      string            `json:"login,omitempty"`
-	Env        map[string]string `json:"env,omitempty"`
-	Exits      map[string]any    `json:"exits,omitempty"`
-	Patterns   map[string]any    `json:"patterns,omitempty"`
+	Extends    string            `json:"extends,omitempty" jsonschema:"the profile that this one changes"`
+	Argv       []string          `json:"argv,omitempty" jsonschema:"the command line; {prompt}, {prompt-file} and the like are replaced"`
+	Resume     []string          `json:"resume,omitempty" jsonschema:"the command line that goes on with a conversation"`
+	Args       []string          `json:"args,omitempty" jsonschema:"what is added to both command lines"`
+	Prompt     string            `json:"prompt,omitempty" jsonschema:"how it gets the prompt: stdin, argument or file"`
+	Output     string            `json:"output,omitempty" jsonschema:"what it prints: claude, codex, gemini, opencode, amp or text"`
+	Success    string            `json:"success,omitempty" jsonschema:"what tells that it succeeded: result, exit or text"`
+	Credential string            `json:"credential,omitempty" jsonschema:"whose quota it uses; agents with the same wait together"`
+	Install    string            `json:"install,omitempty" jsonschema:"how to get the program, for messages"`
+	Login      string            `json:"login,omitempty" jsonschema:"how to log in, for messages"`
+	Env        map[string]string `json:"env,omitempty" jsonschema:"variables of its commands; ${NAME} is hacky's own"`
+	Exits      map[string]any    `json:"exits,omitempty" jsonschema:"exit codes by class of failure"`
+	Patterns   map[string]any    `json:"patterns,omitempty" jsonschema:"what it prints, by class of failure"`
 }
 
 // Recovery is tasks.json.failed.
