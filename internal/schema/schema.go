@@ -70,6 +70,9 @@ func All() (map[string]*jsonschema.Schema, error) {
 		return nil, err
 	}
 	out["hacky"] = file
+	for name, s := range out {
+		explain(meanings(), path.Base(name), s)
+	}
 	return out, nil
 }
 

@@ -314,15 +314,67 @@ func splitQuoted(text string) []string {
 	return out
 }
 
-// TestDescribed: what people hover over in an editor is explained.
+// TestDescribed: every key of every document is explained, for people who hover
+// over it in an editor and for documentation; and no meaning is without use.
 func TestDescribed(t *testing.T) {
 	all, err := All()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, p := range all["hacky"].Properties {
-		if p.Description == "" {
-			t.Errorf("hacky.yaml: %s has no description", name)
+	used := map[string]bool{}
+	keys := 0
+	for name, s := range all {
+		walk(s, func(s *jsonschema.Schema) {
+			for key, p := range s.Properties {
+				keys++
+				used[p.Description] = true
+				if p.Description == "" {
+					t.Errorf("%s: %s has no description", name, key)
+				}
+			}
+		})
+	}
+	if keys < 400 {
+		t.Errorf("only %d keys", keys)
+	}
+	for key, meaning := range meanings() {
+		if !used[meaning] {
+			t.Errorf("nothing is explained by %q: %s", key, meaning)
+		}
+	}
+}
+
+// TestRefusedEvents: the schema of events takes no line that hacky does not
+// print.
+func TestRefusedEvents(t *testing.T) {
+	s := resolved(t, "event")
+	const event = `{"v":1,"time":"2026-01-24T15:30:45Z","type":"subtaskFinished","session":".","id":"P1.M1.T1.S1","title":"t","attempt":1,"status":"Complete"}`
+	const quota = `{"v":1,"time":"2026-01-24T15:30:45Z","type":"quotaHeld","session":".","credential":"claude","until":"2026-01-24T15:30:45Z"}`
+	const summary = `{"v":1,"time":"2026-01-24T15:30:45Z","type":"summary","session":".","total":1,"done":1,"started":1,"completed":1,"retried":0,"failed":[],"blocked":[],"left":[],"durationMs":5,"exit":0}`
+	for _, c := range []struct{ line, from, to string }{
+		{event, `"v":1`, `"v":99`},
+		{event, `"v":1,`, ``},
+		{event, `"subtaskFinished"`, `"subtaskExploded"`},
+		{event, `"subtaskFinished"`, `"quotaHeld"`},
+		{event, `"type":"subtaskFinished",`, ``},
+		{event, `"id":"P1.M1.T1.S1",`, ``},
+		{event, `"attempt":1`, `"attempt":"1"`},
+		{event, `"Complete"`, `"Done"`},
+		{event, `"session":".",`, ``},
+		{event, `"time":"2026-01-24T15:30:45Z",`, ``},
+		{quota, `"credential":"claude",`, ``},
+		{quota, `"quotaHeld"`, `"subtaskHeld"`},
+		{summary, `"exit":0`, `"exit":null`},
+		{summary, `"failed":[]`, `"failed":null`},
+		{summary, `"failed":[]`, `"failed":["P1"]`},
+		{summary, `"summary"`, `"subtaskPlanned"`},
+	} {
+		if err := s.Validate(decode(t, []byte(c.line))); err != nil {
+			t.Fatalf("%s: %v", c.line, err)
+		}
+		line := strings.Replace(c.line, c.from, c.to, 1)
+		if s.Validate(decode(t, []byte(line))) == nil {
+			t.Errorf("%s: taken", line)
 		}
 	}
 }
