@@ -149,6 +149,14 @@ func TestCreateFinds(t *testing.T) {
 	if again, made, err := Create(fsutil.OS(), plan, aPRD, EmptyBacklog, aCopy); err != nil || made || again != l || get(t, l.Path()) != `{"backlog":[]}` {
 		t.Errorf("%v, %v, %v the second time", again, made, err)
 	}
+	if found, ok, err := Find(fsutil.OS(), plan, aPRD); err != nil || !ok || found != l {
+		t.Errorf("it is found at %v, %v, %v", found, ok, err)
+	}
+	for plan, prd := range map[string]string{filepath.Join(plan, "none"): aPRD, plan: "another"} {
+		if found, ok, err := Find(fsutil.OS(), plan, prd); err != nil || ok {
+			t.Errorf("in %s it is found at %v, %v", plan, found, err)
+		}
+	}
 	if err := os.Remove(l.Path()); err != nil {
 		t.Fatal(err)
 	}
