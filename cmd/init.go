@@ -189,7 +189,7 @@ func (a *app) initPRD(fsys fsutil.FS, o initOptions, tasks string) error {
 		if err := m.makeFiles("", ignoring(), copyOf("hacky"), sampleConfig(kept)); err != nil {
 			return m.undo(err)
 		}
-		made := false
+		var made bool
 		loc, made, err = session.Create(fsys, plan, prd, tasks, asSession(ignoring(), copyOf("tasks"))...)
 		if err != nil {
 			return m.undo(err)
