@@ -98,7 +98,7 @@ func (o *doctorOptions) check(c *cobra.Command) error {
 }
 
 func (a *app) doctor(ctx context.Context, cfg *config.Config, output string) error {
-	target := doctor.Target{Dir: ".", Shelters: a.shelters(), Hint: func(command, session string) string { return "hacky " + command + sessionArg(session) }}
+	target := doctor.Target{Dir: ".", Shelters: a.shelters(), Hint: func(command, session string) string { return "hacky " + command + a.sessionArg(session) }}
 	loc, err := a.locate(cfg)
 	switch {
 	case err == nil:

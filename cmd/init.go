@@ -209,7 +209,7 @@ func (a *app) initPRD(fsys fsutil.FS, o initOptions, tasks string) error {
 		next = "put the plan into its backlog, then type: hacky run"
 	}
 	lines := append([]string{filepath.Join(loc.Dir, session.PRDSnapshot), loc.Path()}, m.shown()...)
-	_, err = fmt.Fprintf(a.stdout, "wrote %s\nnext: %s%s\n", strings.Join(lines, "\nwrote "), next, sessionArg(loc.Path()))
+	_, err = fmt.Fprintf(a.stdout, "wrote %s\nnext: %s%s\n", strings.Join(lines, "\nwrote "), next, a.sessionArg(loc.Path()))
 	return err
 }
 

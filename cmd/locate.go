@@ -19,7 +19,7 @@ func (a *app) locate(cfg *config.Config) (session.Location, error) {
 		return loc, nil
 	}
 	for _, candidate := range candidates(cfg.Session) {
-		if lost := lostBacklog(candidate); lost != nil {
+		if lost := a.lostBacklog(candidate); lost != nil {
 			return session.Location{}, lost
 		}
 	}
@@ -65,7 +65,7 @@ func candidates(name string) []session.Location {
 
 // lostBacklog says how to get a backlog back that is gone while its recovery
 // file is there; nil if there is none, or it is no recovery file.
-func lostBacklog(loc session.Location) error {
+func (a *app) lostBacklog(loc session.Location) error {
 	path := loc.RecoveryPath()
 	if _, err := session.ReadRecovery(path); err != nil {
 		return nil //nolint:nilerr // there is nothing to restore from; what was wrong before is told
@@ -77,7 +77,7 @@ func lostBacklog(loc session.Location) error {
 	if err == nil {
 		err = json.Unmarshal(data, &content)
 	}
-	then := "hacky recover" + sessionArg(loc.Path())
+	then := "hacky recover" + a.sessionArg(loc.Path())
 	if err != nil || content.PendingUpdates == nil {
 		return fmt.Errorf("%s is missing, but the updates in %s wait for it; put the backlog back, from version control or a backup, then type: %s",
 			loc.Path(), path, then)

@@ -24,6 +24,7 @@ type look struct {
 	now      time.Time
 	run      *session.Holder // nil: none has the session
 	holds    []session.Hold  // the first to end first
+	here     string          // how commands for the user name the session
 
 	open        []bool // see schedule.Open
 	credentials func(i int32) []string
@@ -39,7 +40,8 @@ func (a *app) look(cfg *config.Config) (*look, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &look{loc: loc, b: b, statuses: statuses, now: time.Now(), open: schedule.Open(b, statuses),
+	// What parents say in the file may be older than what is below them.
+	l := &look{loc: loc, b: b, statuses: b.RollUp(statuses), now: a.now(), here: a.sessionArg(loc.Path()), open: schedule.Open(b, statuses),
 		credentials: func(int32) []string { return nil }}
 	// What is not known of these is not shown.
 	l.run, _ = session.Held(loc)
@@ -102,6 +104,21 @@ func (l *look) standing(i int32) ui.Standing {
 	return ui.IsReady
 }
 
+// believed are the statuses, but that what is said to run does not when no run
+// has the session.
+func (l *look) believed() []backlog.Status {
+	if l.run != nil {
+		return l.statuses
+	}
+	out := slices.Clone(l.statuses)
+	for i, st := range out {
+		if st.Running() && l.b.Items[i].Kind == backlog.Subtask {
+			out[i] = backlog.Planned
+		}
+	}
+	return out
+}
+
 // subtaskAt is how a subtask is listed.
 func (l *look) subtaskAt(i int32) ui.Listed {
 	it := &l.b.Items[i]
@@ -122,25 +139,54 @@ func (l *look) addEvidence(list []*ui.Listed) {
 			ids = append(ids, s.ID)
 		}
 	}
-	past, _ := session.LastAttempts(l.loc, ids) // what cannot be read is not shown
-	at := func(t time.Time) *time.Time {
-		if t.IsZero() {
-			return nil
-		}
-		return &t
+	if len(ids) == 0 {
+		return
 	}
+	past, _ := session.LastAttempts(l.loc, ids) // what cannot be read is not shown
+	said, _ := session.Said(l.loc)
+	lines := 0
 	for _, s := range list {
 		p, known := past[s.ID]
+		retrying := s.Standing == ui.Runs && s.Status == backlog.Retrying.String()
 		switch {
-		case s.Standing == ui.HasFailed && known && p.Class != "ok":
-			s.Since, s.Reason, s.Attempt, s.Log = at(p.Ended), p.Reason, p.Attempt, p.Log
-		case s.Standing == ui.Runs && s.Status == backlog.Retrying.String() && known:
-			s.Since, s.Reason, s.Attempt, s.Log = at(p.Ended), p.Reason, p.Attempt, p.Log
-		case s.Standing == ui.Runs || s.Standing == ui.Interrupted:
-			n, since := session.Traces(l.loc, s.ID)
-			if n > p.Attempt && (l.run == nil || !since.Before(l.run.Since)) {
-				s.Since, s.Attempt = at(since), n
+		case s.Standing == ui.HasFailed && known && p.Class != "ok", retrying && known:
+			s.Since, s.Reason, s.Attempt, s.Log = timeOf(p.Ended), p.Reason, p.Attempt, p.Log
+			if lines++; lines <= lastWords && p.Log != "" {
+				s.LastLine = session.LastLine(l.loc, p.Log)
 			}
+		case s.Standing == ui.Runs || s.Standing == ui.Interrupted:
+			l.addBegin(s, p, said)
 		}
 	}
+}
+
+// lastWords bounds of how many subtasks the last line of their output is read.
+const lastWords = 200
+
+// addBegin says since when a subtask runs: since its status was given to it, or
+// since its attempt left something, whichever is earlier. What is older than the
+// run, or than the end of another attempt, tells of something else.
+func (l *look) addBegin(s *ui.Listed, last session.Past, said func(string, backlog.Status) time.Time) {
+	var begin time.Time
+	take := func(t time.Time) {
+		if t.After(last.Ended) && (l.run == nil || !t.Before(l.run.Since)) && (begin.IsZero() || t.Before(begin)) {
+			begin = t
+		}
+	}
+	if n, t := session.Traces(l.loc, s.ID); n > last.Attempt && (l.run == nil || !t.Before(l.run.Since)) {
+		s.Attempt = n
+		take(t)
+	}
+	if st, err := backlog.ParseStatus(s.Status); err == nil {
+		take(said(s.ID, st))
+	}
+	s.Since = timeOf(begin)
+}
+
+// timeOf is nil for a time that is not known.
+func timeOf(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }

@@ -46,7 +46,7 @@ func (a *app) next(cfg *config.Config, output string, most int) error {
 	if err != nil {
 		return err
 	}
-	n := &ui.Next{Session: l.loc.Dir, Ready: []*ui.Listed{}, Running: []*ui.Listed{}, Held: []*ui.Listed{}, RunGoesOn: l.run != nil}
+	n := &ui.Next{Session: l.loc.Dir, Ready: []*ui.Listed{}, Running: []*ui.Listed{}, Held: []*ui.Listed{}, RunGoesOn: l.run != nil, Here: l.here}
 	failed := ""
 	list := func(into *[]*ui.Listed, count int, i int32) {
 		if most == 0 || count <= most {

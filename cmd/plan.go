@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func (a *app) planCmd() *cobra.Command {
 		Long: `Show the subtasks that hacky run would run, in order; the waves, each of which
 could run at once; the critical path, by past durations or else story points;
 and when a run would end, learned from the attempts of this session, if there
-are any. It takes no lock and writes nothing. "hacky run --dry-run" shows the
+are any; what limits and used up quotas do to that is said. It takes no lock and writes nothing. "hacky run --dry-run" shows the
 same, and refuses what a run would refuse.
 
 Exit codes: 0, 2 mistake in the call or the backlog.`,
@@ -69,7 +70,7 @@ func (a *app) plan(cfg *config.Config, log zerolog.Logger, output string) error 
 	if output != "table" {
 		return document(a.stdout, output, p)
 	}
-	return p.Text(a.stdout, a.width())
+	return p.Text(a.stdout, a.width(), a.now())
 }
 
 // plan foresees a run of what was chosen.
@@ -129,14 +130,46 @@ func (j *job) plan(b *backlog.Backlog, statuses []backlog.Status) *ui.Plan {
 		p.Critical.IDs = append(p.Critical.IDs, b.Items[i].ID)
 		p.Critical.Points += points[i]
 	}
+	p.Starts = len(order)
+	p.Limits = ui.PlanLimits{MaxTasks: j.cfg.MaxTasks, MaxDurationSeconds: j.cfg.MaxDuration.Seconds()}
+	started := j.selected
+	if p.Limits.MaxTasks > 0 && p.Limits.MaxTasks < len(order) {
+		p.Starts = p.Limits.MaxTasks
+		started = make([]bool, b.Len())
+		for _, i := range order[:p.Starts] {
+			started[i] = true
+		}
+	}
+	p.Held = j.holds(order)
 	if pace != nil {
 		total = millis(total)
 		p.Critical.Seconds = &total
-		all := schedule.Simulate(fresh(), p.Parallelism, takes)
-		p.Estimate = &ui.PlanEstimate{Seconds: millis(all), End: time.Now().Add(time.Duration(min(all, 1e9) * float64(time.Second))),
+		all := schedule.Simulate(schedule.New(b, statuses, started), p.Parallelism, takes)
+		p.Estimate = &ui.PlanEstimate{Seconds: millis(all), End: j.now().Add(time.Duration(min(all, 1e9) * float64(time.Second))),
 			Finished: pace.Finished(), SecondsPerPoint: millis(pace.PerPoint()), SecondsEach: millis(pace.Each())}
 	}
 	return p
+}
+
+// holds are the quotas that are used up, of those that these subtasks use.
+func (j *job) holds(order []int32) []ui.Hold {
+	out := []ui.Hold{}
+	if j.runner == nil {
+		return out
+	}
+	holds, _ := session.Holds(j.loc, j.now()) // what cannot be read is not shown
+	for _, h := range holds {
+		held := ui.Hold{Credential: h.Credential, Until: h.Until, IDs: []string{}}
+		for _, i := range order {
+			if slices.Contains(j.runner.Credentials(i), h.Credential) {
+				held.Add(j.b.Items[i].ID)
+			}
+		}
+		if held.Subtasks > 0 {
+			out = append(out, held)
+		}
+	}
+	return out
 }
 
 // millis are seconds rounded to what is worth printing.

@@ -88,7 +88,7 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 				return err
 			}
 		}
-		return damaged(bad, loc, o.file)
+		return a.damaged(bad, loc, o.file)
 	}
 	opts := session.RecoverOptions{Force: o.force, Discard: o.discard}
 	var decisions []session.Decision
@@ -120,7 +120,7 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 			if o.file == "-" {
 				stay = "were not applied, and wait nowhere but in what was read"
 			}
-			return &exitError{exitFailed, fmt.Errorf("conflicts %s; to settle them, type: %[2]s --force (they win) or %[2]s --discard (tasks.json wins)", stay, recoverCommand(loc, o.file))}
+			return &exitError{exitFailed, fmt.Errorf("conflicts %s; to settle them, type: %[2]s --force (they win) or %[2]s --discard (tasks.json wins)", stay, a.recoverCommand(loc, o.file))}
 		}
 	}
 	return nil
@@ -204,14 +204,14 @@ func fileName(path string) string {
 	return path
 }
 
-func damaged(r *session.Recovery, loc session.Location, file string) error {
-	return fmt.Errorf("the recovery file %s is damaged (%w); nothing was applied: look at what could be read, then type: %s --force", fileName(r.Path), r.Damage, recoverCommand(loc, file))
+func (a *app) damaged(r *session.Recovery, loc session.Location, file string) error {
+	return fmt.Errorf("the recovery file %s is damaged (%w); nothing was applied: look at what could be read, then type: %s --force", fileName(r.Path), r.Damage, a.recoverCommand(loc, file))
 }
 
 // recoverCommand is what to type to recover this session, from a file that the
 // user named if that is not "".
-func recoverCommand(loc session.Location, file string) string {
-	command := "hacky recover" + sessionArg(loc.Path())
+func (a *app) recoverCommand(loc session.Location, file string) string {
+	command := "hacky recover" + a.sessionArg(loc.Path())
 	if file != "" {
 		command += " --file " + shellQuote(file)
 	}

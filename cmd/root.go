@@ -33,6 +33,16 @@ type app struct {
 	env            config.Env
 	options        []config.Effective // as load found them
 	color          string             // --color
+	configFile     string             // --config
+	clock          func() time.Time   // nil: time.Now
+}
+
+// now is what the clock says.
+func (a *app) now() time.Time {
+	if a.clock != nil {
+		return a.clock()
+	}
+	return time.Now()
 }
 
 // Main runs hacky with these arguments and returns the exit code.
@@ -64,28 +74,33 @@ func (a *app) report(err error) {
 	}
 	var damage *journal.DamageError
 	if errors.As(err, &damage) && !damage.Newer {
-		fmt.Fprintf(a.stderr, "hacky: to keep a backup and go on with what can be read, type: hacky validate --repair%s\n", sessionArg(strings.TrimSuffix(damage.Path, ".journal")))
+		fmt.Fprintf(a.stderr, "hacky: to keep a backup and go on with what can be read, type: hacky validate --repair%s\n", a.sessionArg(strings.TrimSuffix(damage.Path, ".journal")))
 	}
 	var failed *session.FlushError
 	if !errors.As(err, &failed) {
 		return
 	}
 	if failed.Recovery != "" {
-		fmt.Fprintf(a.stderr, "hacky: mend the cause, then type: hacky recover%s\n", sessionArg(failed.Backlog))
+		fmt.Fprintf(a.stderr, "hacky: mend the cause, then type: hacky recover%s\n", a.sessionArg(failed.Backlog))
 		return
 	}
 	for _, u := range failed.Unsaved {
 		fmt.Fprintln(a.stderr, session.MarkedLine(u))
 	}
-	fmt.Fprintf(a.stderr, "hacky: save the lines above, mend the cause, then type: hacky recover%s --file FILE\n", sessionArg(failed.Backlog))
+	fmt.Fprintf(a.stderr, "hacky: save the lines above, mend the cause, then type: hacky recover%s --file FILE\n", a.sessionArg(failed.Backlog))
 }
 
-// sessionArg is how a session is named in a command for the user to type.
-func sessionArg(path string) string {
-	if path == session.TasksFile {
-		return ""
+// sessionArg is how a session is named in a command for the user to type, with
+// the configuration that was given to this one.
+func (a *app) sessionArg(path string) string {
+	arg := ""
+	if a.configFile != "" {
+		arg = " --config " + shellQuote(a.configFile)
 	}
-	return " --session " + shellQuote(strings.TrimSuffix(path, "/"+session.TasksFile))
+	if path == session.TasksFile {
+		return arg
+	}
+	return arg + " --session " + shellQuote(strings.TrimSuffix(path, "/"+session.TasksFile))
 }
 
 func shellQuote(s string) string {
@@ -211,6 +226,9 @@ func noArgs(c *cobra.Command, args []string) error {
 
 // load reads the configuration with the flags of a command.
 func (a *app) load(c *cobra.Command) (*config.Config, zerolog.Logger, error) {
+	if f := c.Flags().Lookup("config"); f != nil && f.Changed {
+		a.configFile = f.Value.String()
+	}
 	cfg, effective, err := config.Load(c.Flags(), a.env)
 	if err != nil {
 		return nil, zerolog.Nop(), err

@@ -233,14 +233,14 @@ func (j *job) run(ctx context.Context) error {
 			return err
 		}
 		return &exitError{exitRecovery, fmt.Errorf("updates of an earlier run wait in %s; type: hacky recover%s (or run with --recover)",
-			waiting, sessionArg(j.loc.Path()))}
+			waiting, j.sessionArg(j.loc.Path()))}
 	}
 	recoveries, err := j.recoveries(j.loc, "")
 	if err != nil {
 		return err
 	}
 	if bad := damagedOne(recoveries); bad != nil { // refused before anything is written
-		return damaged(bad, j.loc, "")
+		return j.damaged(bad, j.loc, "")
 	}
 	if err := j.oneAtATime(); err != nil {
 		return err
@@ -302,7 +302,7 @@ func (j *job) recover(ctx context.Context, s *session.Session, files []*session.
 	j.log.Info().Int("changes", len(decisions)).Int("conflicts", conflicts).Msg("replayed the recovery file")
 	if conflicts > 0 {
 		return &exitError{exitFailed, fmt.Errorf("%s in %s; nothing was run: see \"hacky recover%s --dry-run\", then settle with --force or --discard",
-			count(conflicts, "conflict"), paths(files), sessionArg(j.loc.Path()))}
+			count(conflicts, "conflict"), paths(files), j.sessionArg(j.loc.Path()))}
 	}
 	return nil
 }

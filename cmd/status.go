@@ -13,6 +13,7 @@ import (
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/schedule"
+	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
 )
 
@@ -92,8 +93,7 @@ func (a *app) status(cfg *config.Config, o statusOptions) error {
 	case "json":
 		return st.JSON(a.stdout)
 	case "yaml":
-		st.List()
-		return document(a.stdout, "yaml", st)
+		return st.YAML(a.stdout)
 	}
 	text, err := a.statusText(st, l, o, a.screen())
 	if err != nil {
@@ -108,12 +108,12 @@ func (a *app) statusText(st *ui.Status, l *look, o statusOptions, on ui.Screen) 
 	var b bytes.Buffer
 	var err error
 	if o.output == "tree" {
-		err = st.Tree(&b, on, o.all || st.Filtered)
+		err = st.Tree(&b, on, o.all || st.Filtered())
 	} else {
 		err = st.Table(&b, on, l.now)
 	}
 	if waiting := a.waitingIn(l.loc); waiting != "" && o.output == "table" {
-		fmt.Fprintf(&b, "\nupdates wait in %s; type: hacky recover%s\n", waiting, sessionArg(l.loc.Path()))
+		b.WriteString("\n" + ui.Wrap(fmt.Sprintf("updates wait in %s; type: hacky recover%s", waiting, l.here), on.Width, "") + "\n")
 	}
 	return b.Bytes(), err
 }
@@ -129,13 +129,13 @@ func (a *app) statusOf(cfg *config.Config, o statusOptions) (*ui.Status, *look, 
 		return nil, nil, err
 	}
 	st := &ui.Status{Session: l.loc.Dir, Counts: map[string]int{}, RecoveryWaiting: a.waitingIn(l.loc) != "",
-		Phases: []ui.Part{}, Running: []*ui.Listed{}, Interrupted: []*ui.Listed{}, Failed: []*ui.Listed{}, Blocked: []ui.BlockedBy{}, Items: []ui.ItemStatus{},
-		Backlog: l.b, Statuses: l.statuses, Unicode: a.utf8Locale()}
+		Phases: []ui.Part{}, Held: []ui.Hold{}, Running: []*ui.Listed{}, Interrupted: []*ui.Listed{}, Failed: []*ui.Listed{}, Blocked: []ui.BlockedBy{}, Items: []ui.ItemStatus{},
+		Backlog: l.b, Statuses: l.statuses, Here: l.here, Unicode: a.utf8Locale()}
 	for _, s := range backlog.Statuses() {
 		st.Counts[s.String()] = 0
 	}
 	for _, h := range l.holds {
-		st.Held = append(st.Held, ui.Hold(h))
+		st.Held = append(st.Held, ui.Hold{Credential: h.Credential, Until: h.Until, IDs: []string{}})
 	}
 	if l.run != nil {
 		st.Run = &ui.Run{Holder: l.run.Says, Since: l.run.Since}
@@ -144,7 +144,7 @@ func (a *app) statusOf(cfg *config.Config, o statusOptions) (*ui.Status, *look, 
 	for _, top := range tops(l.b, scope) {
 		st.Phases = append(st.Phases, l.count(st, top))
 	}
-	for _, bl := range schedule.Stuck(l.b, l.statuses) {
+	for _, bl := range schedule.Stuck(l.b, l.believed()) {
 		if st.Chosen[bl.Item] {
 			it := &l.b.Items[bl.Item]
 			st.Blocked = append(st.Blocked, ui.BlockedBy{ID: it.ID, Title: it.Title, By: l.b.Items[bl.By].ID})
@@ -153,15 +153,16 @@ func (a *app) statusOf(cfg *config.Config, o statusOptions) (*ui.Status, *look, 
 	if len(o.statuses) > 0 || o.isStale {
 		l.filter(st, o)
 	}
-	listed := st.Matches
-	if !st.Filtered {
-		listed = slices.Concat(st.Running, st.Interrupted, st.Failed)
-		if o.output == "table" || o.output == "tree" {
-			listed = slices.Concat(first(st.Running), first(st.Interrupted), first(st.Failed))
-		}
+	switch {
+	case o.output == "tree":
+		return st, l, nil
+	case o.output != "table":
+		l.addEvidence(slices.Concat(st.Running, st.Interrupted, st.Failed))
+	case !st.Filtered():
+		l.addEvidence(slices.Concat(first(st.Running), first(st.Interrupted), first(st.Failed)))
 	}
 	if !o.isStale { // else it is there
-		l.addEvidence(listed)
+		l.addEvidence(st.Matches)
 	}
 	return st, l, nil
 }
@@ -200,23 +201,21 @@ func (l *look) count(st *ui.Status, top int32) ui.Part {
 		p.Subtasks++
 		counts[l.statuses[i]]++
 		var list *[]*ui.Listed
-		switch stand := l.standing(i); {
-		case stand == ui.Done:
+		switch l.standing(i) {
+		case ui.Done:
 			p.Done++
-		case stand == ui.Runs:
+		case ui.Runs:
 			list = &st.Running
-		case stand == ui.HasFailed:
+		case ui.HasFailed:
 			list = &st.Failed
-		case l.statuses[i].Running(): // and no run has the session, whatever else there is
+		case ui.Interrupted:
 			list = &st.Interrupted
-		case stand == ui.IsHeld:
-			st.HeldBack++
+		case ui.IsHeld:
+			h := l.hold(i)
+			st.Held[slices.IndexFunc(l.holds, func(o session.Hold) bool { return o == *h })].Add(l.b.Items[i].ID)
 		}
 		if list != nil {
 			s := l.subtaskAt(i)
-			if list == &st.Interrupted {
-				s.Standing = ui.Interrupted
-			}
 			*list = append(*list, &s)
 		}
 	}
@@ -235,20 +234,22 @@ func first(list []*ui.Listed) []*ui.Listed { return list[:min(len(list), statusS
 // filter leaves only the subtasks that were asked for, and in a tree what is above
 // them.
 func (l *look) filter(st *ui.Status, o statusOptions) {
-	st.Filtered = true
-	st.Matches = []*ui.Listed{}
+	wanted := make([]bool, len(backlog.Statuses()))
+	for _, s := range backlog.Statuses() {
+		wanted[s] = (o.among == nil || o.among[s]) && (!o.isStale || s.Running())
+	}
 	var items []int32
 	for i := range l.b.Items {
-		in := st.Chosen[i] && l.b.Items[i].Kind == backlog.Subtask
-		st.Chosen[i] = false
-		if in && (o.among == nil || o.among[l.statuses[i]]) && (!o.isStale || l.statuses[i].Running()) {
+		if st.Chosen[i] && l.b.Items[i].Kind == backlog.Subtask && wanted[l.statuses[i]] {
 			items = append(items, int32(i))
-			s := l.subtaskAt(int32(i))
-			if l.run == nil && l.statuses[i].Running() {
-				s.Standing = ui.Interrupted
-			}
-			st.Matches = append(st.Matches, &s)
 		}
+		st.Chosen[i] = false
+	}
+	listed := make([]ui.Listed, len(items))
+	st.Matches = make([]*ui.Listed, len(items))
+	for k, i := range items {
+		listed[k] = l.subtaskAt(i)
+		st.Matches[k] = &listed[k]
 	}
 	if o.isStale {
 		l.addEvidence(st.Matches)
@@ -271,16 +272,13 @@ func (l *look) filter(st *ui.Status, o statusOptions) {
 }
 
 // stale tells whether a subtask runs for longer than d, waits to be tried
-// again, or does not run at all any more. What began at an unknown time cannot
-// be older than its run.
+// again, or does not run at all any more. What began at an unknown time may have
+// begun just now.
 func (l *look) stale(s *ui.Listed, d time.Duration) bool {
-	switch {
-	case l.run == nil || s.Status == backlog.Retrying.String():
+	if l.run == nil || s.Status == backlog.Retrying.String() {
 		return true
-	case s.Since != nil:
-		return l.now.Sub(*s.Since) > d
 	}
-	return l.now.Sub(l.run.Since) > d
+	return s.Since != nil && l.now.Sub(*s.Since) > d
 }
 
 // utf8Locale tells whether the user's terminal shows more than ASCII, as the C

@@ -56,7 +56,7 @@ func (a *app) validate(ctx context.Context, cfg *config.Config, log zerolog.Logg
 		return err
 	}
 	target := validate.Target{Session: loc, Shelters: a.shelters(), Log: log,
-		Hint: func(command string) string { return "hacky " + command + sessionArg(loc.Path()) }}
+		Hint: func(command string) string { return "hacky " + command + a.sessionArg(loc.Path()) }}
 	var found validate.Report
 	if repair {
 		found, err = validate.Repair(ctx, target, a.flushOptions(cfg, log))

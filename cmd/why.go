@@ -64,7 +64,7 @@ func (a *app) why(cfg *config.Config, id, output string, most int) error {
 	}
 	it := &l.b.Items[top]
 	y := &ui.Why{Session: l.loc.Dir, ID: it.ID, Type: it.Kind.String(), Title: it.Title, Status: l.statuses[top].String(),
-		Standing: ui.Waits, Standings: map[ui.Standing]int{}, Roots: []*ui.Root{}}
+		Standing: ui.Waits, Standings: map[ui.Standing]int{}, Roots: []*ui.Root{}, Here: l.here}
 	for i := top; i < it.End; i++ {
 		if l.b.Items[i].Kind == backlog.Subtask {
 			y.Subtasks++
@@ -118,24 +118,9 @@ func (a *app) why(cfg *config.Config, id, output string, most int) error {
 // is a walk through the backlog.
 const countedRoots = 200
 
-// believed are the statuses, but that what is said to run does not when no run
-// has the session.
-func (l *look) believed() []backlog.Status {
-	if l.run != nil {
-		return l.statuses
-	}
-	out := slices.Clone(l.statuses)
-	for i, st := range out {
-		if st.Running() && l.b.Items[i].Kind == backlog.Subtask {
-			out[i] = backlog.Planned
-		}
-	}
-	return out
-}
-
 // advise says what gets a root going.
 func (l *look) advise(r *ui.Root) {
-	here := sessionArg(l.loc.Path())
+	here := l.here
 	switch r.Standing {
 	case ui.HasFailed:
 		r.Command = "hacky reset" + here + " " + r.ID

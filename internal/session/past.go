@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
+	"github.com/hacky-run/hacky/internal/fsutil"
 )
 
 // Past is what a line of artifacts/attempts.ndjson says of an attempt, as far
@@ -102,6 +103,45 @@ func LastAttempts(l Location, ids []string) (map[string]Past, error) {
 	}
 	err := EachPast(l, func(id []byte) bool { return wanted[string(id)] }, func(p Past) { last[p.ID] = p })
 	return last, err
+}
+
+// Said returns when a hacky last said that an item has a status, as the notes in
+// the write lock have it: they are made before tasks.json says so. Of what is
+// too old for them, and of what others have written, it returns the zero time.
+func Said(l Location) (when func(id string, to backlog.Status) time.Time, err error) {
+	n, err := notesOf(fsutil.OS(), l)
+	return func(id string, to backlog.Status) time.Time { return n[said{id, to}] }, err
+}
+
+// tail is how much of a log's end LastLine reads.
+const tail = 4 << 10
+
+// LastLine is the last line of a log that is not blank, as far as it stands in
+// the last few kilobytes. What a carriage return has overwritten, as progress
+// bars do, is left out. log is relative to the session, and nothing outside it is
+// read. It is "" if there is none.
+func LastLine(l Location, log string) string {
+	root, err := os.OpenRoot(l.Dir)
+	if err != nil {
+		return ""
+	}
+	defer root.Close() //nolint:errcheck // only read from
+	f, err := root.OpenFile(log, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return ""
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	buf := make([]byte, min(tail, info.Size()))
+	n, _ := f.ReadAt(buf, info.Size()-int64(len(buf))) // what cannot be read is not shown
+	text := bytes.TrimRight(buf[:n], " \t\r\n")
+	if at := bytes.LastIndexAny(text, "\r\n"); at >= 0 {
+		text = text[at+1:]
+	}
+	return strings.ToValidUTF8(string(bytes.TrimSpace(text)), "")
 }
 
 // Traces tells since when a subtask's newest attempt has left something in

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hacky-run/hacky/internal/backlog"
 )
 
 // Attempts of a few of many are found, whoever wrote the lines, and the rest is
@@ -88,5 +90,71 @@ func TestTraces(t *testing.T) {
 	}
 	if n, _ := Traces(l, "../artifacts/"+id); n != 0 {
 		t.Error("what is no id is looked up")
+	}
+}
+
+// The last line of a log is what it says last, wherever that stands, and nothing
+// outside the session is read.
+func TestLastLine(t *testing.T) {
+	l := home(t, sample(planned(1)...))
+	if err := os.WriteFile(filepath.Join(filepath.Dir(l.Dir), "outside"), []byte("outside"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"":                                      "",
+		"one":                                   "one",
+		"one\n  two \r\n\n \t\n":                "two",
+		"10%\r50%\r100%\r\n":                    "100%",
+		strings.Repeat("x\n", 10_000) + "end\n": "end",
+		"a\xffb\n":                              "ab",
+	} {
+		if err := os.WriteFile(filepath.Join(l.Dir, "log"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := LastLine(l, "log"); got != want {
+			t.Errorf("%.20q: %q, want %q", text, got, want)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(l.Dir, "log"), []byte("begin "+strings.Repeat("x", 1<<20)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := LastLine(l, "log"); len(got) != tail {
+		t.Errorf("of a long line there are %d bytes, want %d", len(got), tail)
+	}
+	if err := os.Symlink("../outside", filepath.Join(l.Dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", ".", "none", "link", "../outside", "/etc/passwd"} {
+		if got := LastLine(l, name); got != "" {
+			t.Errorf("%q: %q", name, got)
+		}
+	}
+}
+
+// When a status was given is known to who only reads.
+func TestSaid(t *testing.T) {
+	l := home(t, sample(planned(2)...))
+	before := time.Now()
+	s, err := Open(l, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Apply(nil, Change{ID: "P1.M1.T1.S1", To: backlog.Implementing}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	when, err := Said(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := when("P1.M1.T1.S1", backlog.Implementing); at.Before(before.Add(-time.Millisecond)) || at.After(time.Now()) {
+		t.Errorf("said at %v", at)
+	}
+	for _, id := range []string{"P1.M1.T1.S1", "P1.M1.T1.S2"} {
+		if at := when(id, backlog.Complete); !at.IsZero() {
+			t.Errorf("%s: said to be complete at %v", id, at)
+		}
 	}
 }

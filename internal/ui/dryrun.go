@@ -34,6 +34,9 @@ type jsonDryRun struct {
 	Critical    CriticalPath  `json:"criticalPath"`
 	Estimate    *PlanEstimate `json:"estimate"`
 	OutOfScope  OutOfScope    `json:"outOfScope"`
+	Starts      int           `json:"starts"`
+	Limits      PlanLimits    `json:"limits"`
+	Held        []Hold        `json:"held"`
 }
 
 // DryRun prints what a run would do: the text of a Plan, or with kind "json" an
@@ -41,7 +44,7 @@ type jsonDryRun struct {
 func DryRun(w io.Writer, kind string, p *Plan, width int) error {
 	out := bufio.NewWriterSize(w, 1<<16)
 	if kind != "json" {
-		if err := p.Text(out, width); err != nil {
+		if err := p.Text(out, width, time.Now()); err != nil {
 			return err
 		}
 		return out.Flush()
@@ -54,7 +57,7 @@ func DryRun(w io.Writer, kind string, p *Plan, width int) error {
 			return err
 		}
 	}
-	if err := enc.Encode(jsonDryRun{1, now, summaryType, p.Session, true, p.Total, 0, p.Parallelism, len(p.Waves), p.Critical, p.Estimate, p.OutOfScope}); err != nil {
+	if err := enc.Encode(jsonDryRun{1, now, summaryType, p.Session, true, p.Total, 0, p.Parallelism, len(p.Waves), p.Critical, p.Estimate, p.OutOfScope, p.Starts, p.Limits, p.Held}); err != nil {
 		return err
 	}
 	return out.Flush()

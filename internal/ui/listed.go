@@ -30,7 +30,8 @@ type Listed struct {
 	Since      *time.Time `json:"since,omitempty" yaml:"since,omitempty"` // running: since when; failed: when
 	Attempt    int        `json:"attempt,omitempty" yaml:"attempt,omitempty"`
 	Reason     string     `json:"reason,omitempty" yaml:"reason,omitempty"`
-	Log        string     `json:"log,omitempty" yaml:"log,omitempty"` // relative to the session
+	LastLine   string     `json:"lastLine,omitempty" yaml:"lastLine,omitempty"` // of its output; failed: of the first 200
+	Log        string     `json:"log,omitempty" yaml:"log,omitempty"`           // relative to the session
 	Credential string     `json:"credential,omitempty" yaml:"credential,omitempty"`
 	Until      *time.Time `json:"until,omitempty" yaml:"until,omitempty"`
 }
@@ -59,6 +60,29 @@ func roughly(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
+// because is why a subtask failed, with what it said last.
+func (s *Listed) because() string {
+	const most = 200 // columns; the log has the rest
+	text := Clean(s.Reason)
+	if last := cut(Clean(s.LastLine), most); last != "" {
+		text = strings.TrimPrefix(text+": "+last, ": ")
+	}
+	return text
+}
+
+// WithoutAgo leaves out of what Ago says how long ago it was.
+func WithoutAgo(text string) string {
+	end := strings.Index(text, " ago)")
+	if end < 0 {
+		return text
+	}
+	begin := strings.LastIndex(text[:end], " (")
+	if begin < 0 {
+		return text
+	}
+	return text[:begin] + text[end+len(" ago)"):]
+}
+
 // stands is what is told about a subtask after its name.
 func (s *Listed) stands(now time.Time) string {
 	since := func(verb string) string {
@@ -68,8 +92,8 @@ func (s *Listed) stands(now time.Time) string {
 		return " " + verb + Ago(*s.Since, now)
 	}
 	because := ""
-	if s.Reason != "" {
-		because = ": " + Clean(s.Reason)
+	if why := s.because(); why != "" {
+		because = ": " + why
 	}
 	switch s.Standing {
 	case HasFailed:

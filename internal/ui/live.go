@@ -385,13 +385,13 @@ func (l *Live) draw(now time.Time, always bool) {
 	l.mu.Unlock()
 	// Terminals do not agree on how wide some characters are: no line of the block
 	// may wrap, or it would take two rows.
-	_, _ = io.WriteString(l.o.Terminal, text+noWrap+block+wrap+"\r\n")
+	_, _ = io.WriteString(l.o.Terminal, text+wrapOff+block+wrapOn+"\r\n")
 }
 
 // Autowrap mode, off and on (DECAWM).
 const (
-	noWrap = "\x1b[?7l"
-	wrap   = "\x1b[?7h"
+	wrapOff = "\x1b[?7l"
+	wrapOn  = "\x1b[?7h"
 )
 
 // crlf ends lines as a terminal needs it in whatever mode a command that shares

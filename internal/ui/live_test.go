@@ -56,9 +56,9 @@ func (s *screen) Write(p []byte) (int, error) {
 		case 0x1b:
 			var n int
 			end := 2
-			if strings.HasPrefix(string(text), noWrap) || strings.HasPrefix(string(text), wrap) {
-				s.noWrap = strings.HasPrefix(string(text), noWrap)
-				text = text[len(wrap):]
+			if strings.HasPrefix(string(text), wrapOff) || strings.HasPrefix(string(text), wrapOn) {
+				s.noWrap = strings.HasPrefix(string(text), wrapOff)
+				text = text[len(wrapOn):]
 				continue
 			}
 			for text[end] >= '0' && text[end] <= '9' || text[end] == ';' {

@@ -21,6 +21,8 @@ type Next struct {
 	Waiting    int       `json:"waiting" yaml:"waiting"`
 	RunGoesOn  bool      `json:"runGoesOn" yaml:"runGoesOn"`
 	Why        string    `json:"why,omitempty" yaml:"why,omitempty"` // nothing is ready
+
+	Here string `json:"-" yaml:"-"` // how commands for the user name the session
 }
 
 // Explain fills in why nothing is ready; failed is one that failed.
@@ -53,31 +55,33 @@ func (n *Next) Explain(failed string) {
 	add(n.Waiting, "waits for these", "wait for these")
 	n.Why = "nothing is ready: " + strings.Join(parts, ", ")
 	if n.Failed > 0 && !n.RunGoesOn {
-		n.Why += "; \"hacky run\" tries what failed again, \"hacky why " + failed + "\" tells of it"
+		n.Why += "; \"hacky run" + n.Here + "\" tries what failed again, \"hacky why" + n.Here + " " + failed + "\" tells of it"
 	}
 }
 
 // Table prints it for people.
 func (n *Next) Table(w io.Writer, on Screen, now time.Time) error {
 	var b strings.Builder
-	rows := [][]string{{"ID", "TITLE", "STATUS"}}
+	g := NewGrid(Column{Head: "ID"}, Column{Head: "TITLE", Least: 10, Words: true},
+		Column{Head: "STATUS", Short: func(text string) string { return strings.TrimPrefix(text, "Implementing, ") }})
+	g.Grow(len(n.Ready))
 	for _, s := range n.Ready {
 		status := s.Status
 		if s.Standing == Interrupted {
 			status += ", interrupted"
 		}
-		rows = append(rows, []string{s.ID, Clean(s.Title), status})
+		g.Row(s.ID, Clean(s.Title), status)
 	}
 	if len(n.Ready) > 0 {
-		if err := Table(&b, on, 1, rows); err != nil {
+		if err := g.Print(&b, on); err != nil {
 			return err
 		}
 	}
 	if more := n.ReadyCount - len(n.Ready); more > 0 {
-		b.WriteString(cut(fmt.Sprintf("... and %d more; \"hacky next -n 0\" lists all", more), on.Width) + "\n")
+		b.WriteString(Wrap(fmt.Sprintf("... and %d more; \"hacky next%s -n 0\" lists all", more, n.Here), on.Width, "  ") + "\n")
 	}
 	if n.Why != "" {
-		b.WriteString(n.Why + "\n") // a sentence, which may wrap
+		b.WriteString(Wrap(n.Why, on.Width, "  ") + "\n")
 	}
 	if len(n.Running)+n.HeldCount > 0 {
 		b.WriteByte('\n')
@@ -91,33 +95,23 @@ func (n *Next) Table(w io.Writer, on Screen, now time.Time) error {
 
 // standings lists running and held subtasks, a line each.
 func standings(w io.Writer, on Screen, now time.Time, running []*Listed, runs int, held []*Listed, holds int) error {
-	var rows [][]string
-	for k, s := range running {
-		if k < shown {
-			rows = append(rows, []string{"runs", s.ID, Clean(s.Title), s.stands(now)})
+	for _, list := range []struct {
+		word, more string
+		of         []*Listed
+		all        int
+	}{{"runs", "run", running, runs}, {"held", "are held", held, holds}} {
+		g := detailed()
+		for _, s := range list.of[:min(len(list.of), shown)] {
+			g.Row(list.word, s.ID, Clean(s.Title), strings.TrimPrefix(s.stands(now), "held: "))
+		}
+		if err := g.Print(w, on); err != nil {
+			return err
+		}
+		if more := list.all - g.Rows(); more > 0 {
+			if _, err := fmt.Fprintf(w, "... and %d more %s\n", more, list.more); err != nil {
+				return err
+			}
 		}
 	}
-	more := func(rows, all int, what string) string {
-		if rows >= all {
-			return ""
-		}
-		return fmt.Sprintf("... and %d more %s\n", all-rows, what)
-	}
-	if err := Table(w, on, 2, rows); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(w, more(len(rows), runs, "run")); err != nil {
-		return err
-	}
-	rows = nil
-	for k, s := range held {
-		if k < shown {
-			rows = append(rows, []string{"held", s.ID, Clean(s.Title), strings.TrimPrefix(s.stands(now), "held: ")})
-		}
-	}
-	if err := Table(w, on, 2, rows); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, more(len(rows), holds, "are held"))
-	return err
+	return nil
 }

@@ -20,6 +20,9 @@ type Plan struct {
 	Waves       [][]string    `json:"waves" yaml:"waves"`       // ids; each could run at once
 	Critical    CriticalPath  `json:"criticalPath" yaml:"criticalPath"`
 	Estimate    *PlanEstimate `json:"estimate" yaml:"estimate"` // null: nothing to learn from
+	Starts      int           `json:"starts" yaml:"starts"`     // of these, before MaxTasks stops it
+	Limits      PlanLimits    `json:"limits" yaml:"limits"`     // of the configuration
+	Held        []Hold        `json:"held" yaml:"held"`         // quotas that are used up, of which the estimate knows nothing
 	OutOfScope  OutOfScope    `json:"outOfScope" yaml:"outOfScope"`
 	Refused     string        `json:"refused,omitempty" yaml:"refused,omitempty"` // why run would refuse
 }
@@ -53,6 +56,12 @@ type PlanEstimate struct {
 	SecondsEach     float64   `json:"secondsEach" yaml:"secondsEach"` // the mean of a subtask
 }
 
+// PlanLimits are what may stop a run before its end.
+type PlanLimits struct {
+	MaxTasks           int     `json:"maxTasks,omitempty" yaml:"maxTasks,omitempty"`
+	MaxDurationSeconds float64 `json:"maxDurationSeconds,omitempty" yaml:"maxDurationSeconds,omitempty"`
+}
+
 // OutOfScope are unfinished subtasks that would not run.
 type OutOfScope struct {
 	Count int      `json:"count" yaml:"count"`
@@ -67,7 +76,7 @@ const (
 
 // Text prints it for people: a line for each subtask, in order, and what is to
 // be known of them all. width is the terminal's; 0 is no limit.
-func (p *Plan) Text(w io.Writer, width int) error {
+func (p *Plan) Text(w io.Writer, width int, now time.Time) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { b.WriteString(cut(fmt.Sprintf(format, args...), width) + "\n") }
 	for k := range p.Subtasks {
@@ -78,7 +87,12 @@ func (p *Plan) Text(w io.Writer, width int) error {
 		}
 		b.WriteString(cut(text, width) + "\n")
 	}
-	b.WriteString(subtasks(p.Total) + " would run\n")
+	prose := func(text string) { b.WriteString(Wrap(text, width, "  ") + "\n") }
+	would := subtasks(p.Total) + " would run"
+	if p.Starts < p.Total {
+		would += fmt.Sprintf("; --max-tasks %d starts the first %d of them only", p.Limits.MaxTasks, p.Starts)
+	}
+	prose(would)
 	if p.Total > 0 {
 		b.WriteByte('\n')
 	}
@@ -91,13 +105,17 @@ func (p *Plan) Text(w io.Writer, width int) error {
 	}
 	if p.Total > 0 {
 		p.critical(line)
-		b.WriteString(p.estimate())
+		prose(p.estimate())
+	}
+	for k := range p.Held {
+		prose(p.Held[k].says(now))
 	}
 	if n := p.OutOfScope.Count; n > 0 {
 		line("out of scope: %s unfinished: %s", subtasks(n), few(p.OutOfScope.IDs, ", "))
 	}
 	if p.Refused != "" {
-		b.WriteString("\nhacky run would refuse this: " + Clean(p.Refused) + "\n")
+		b.WriteByte('\n')
+		prose("hacky run would refuse this: " + Clean(p.Refused))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -119,14 +137,22 @@ func (p *Plan) critical(line func(format string, args ...any)) {
 func (p *Plan) estimate() string {
 	e := p.Estimate
 	if e == nil {
-		return "no estimate: no subtask of this session has been completed by a run to learn from\n"
+		return "no estimate: no subtask of this session has been completed by a run to learn from"
 	}
 	rests := Duration(seconds(e.SecondsEach)) + " each"
 	if e.SecondsPerPoint > 0 {
 		rests = Duration(seconds(e.SecondsPerPoint)) + " a story point"
 	}
-	return fmt.Sprintf("estimate: %s with --parallelism %d, until %s, if nothing fails; learned from %s (%s)\n",
-		Duration(seconds(e.Seconds)), p.Parallelism, clock(e.End, seconds(e.Seconds)), subtasks(e.Finished), rests)
+	unless := "if nothing fails"
+	if len(p.Held) > 0 {
+		unless += ", and not counting the wait for a quota"
+	}
+	text := fmt.Sprintf("estimate: %s with --parallelism %d, until %s, %s; learned from %s (%s)",
+		Duration(seconds(e.Seconds)), p.Parallelism, clock(e.End, seconds(e.Seconds)), unless, subtasks(e.Finished), rests)
+	if most := p.Limits.MaxDurationSeconds; most > 0 && e.Seconds > most {
+		text += fmt.Sprintf("; --max-duration %s stops it before that", Duration(seconds(most)))
+	}
+	return text
 }
 
 // clock is when something ends that takes so long from now.

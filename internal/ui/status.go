@@ -3,11 +3,15 @@ package ui
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/hacky-run/hacky/internal/backlog"
 )
@@ -20,11 +24,29 @@ type ItemStatus struct {
 	Status string `json:"status" yaml:"status"`
 }
 
-// Hold is a credential whose quota is used up.
+// Hold is a credential whose quota is used up, and what waits for it.
 type Hold struct {
 	Credential string    `json:"credential" yaml:"credential"`
 	Until      time.Time `json:"until" yaml:"until"`
+	Subtasks   int       `json:"subtasks" yaml:"subtasks"` // status: that could run but for this, of several holds the last to end; plan: that use it
+	IDs        []string  `json:"ids" yaml:"ids"`           // the first 20 of them
 }
+
+// MaxHeldIDs bounds Hold.IDs.
+const MaxHeldIDs = 20
+
+// Add counts a subtask that waits for it.
+func (h *Hold) Add(id string) {
+	if h.Subtasks++; len(h.IDs) < MaxHeldIDs {
+		h.IDs = append(h.IDs, id)
+	}
+}
+
+// Matches are the subtasks that a filter leaves; nil without one.
+type Matches []*Listed
+
+// IsZero tells encoders to leave it out.
+func (m Matches) IsZero() bool { return m == nil }
 
 // Part is a phase, or an item of --scope, and how far it is.
 type Part struct {
@@ -56,97 +78,198 @@ type Status struct {
 	Counts          map[string]int `json:"counts" yaml:"counts"` // subtasks by status
 	RecoveryWaiting bool           `json:"recoveryWaiting" yaml:"recoveryWaiting"`
 	Run             *Run           `json:"run,omitempty" yaml:"run,omitempty"`
-	Held            []Hold         `json:"held,omitempty" yaml:"held,omitempty"`
+	Held            []Hold         `json:"held" yaml:"held"`
 	Phases          []Part         `json:"phases" yaml:"phases"`
 	Running         []*Listed      `json:"running" yaml:"running"`
 	Interrupted     []*Listed      `json:"interrupted" yaml:"interrupted"`
 	Failed          []*Listed      `json:"failed" yaml:"failed"`
+	Matches         Matches        `json:"matches,omitzero" yaml:"matches,omitempty"` // what --status and --stale left; absent without them
 	Blocked         []BlockedBy    `json:"blocked" yaml:"blocked"`
-	Items           []ItemStatus   `json:"items" yaml:"items"`
+	Items           []ItemStatus   `json:"items" yaml:"items"` // filled in by nobody: JSON and YAML print Chosen
 
 	Backlog  *backlog.Backlog `json:"-" yaml:"-"`
 	Statuses []backlog.Status `json:"-" yaml:"-"`
 	Chosen   []bool           `json:"-" yaml:"-"` // items to list, by number
-	Filtered bool             `json:"-" yaml:"-"` // they are those that were asked for
-	Matches  []*Listed        `json:"-" yaml:"-"` // of these the subtasks, when filtered
-	HeldBack int              `json:"-" yaml:"-"` // subtasks that wait for a quota
+	Here     string           `json:"-" yaml:"-"` // how commands for the user name the session
 	Unicode  bool             `json:"-" yaml:"-"` // the terminal shows more than ASCII
 }
 
-// JSON prints the document, as if List had been called. Its last two lists,
-// which may be very long, are encoded element by element, and not as a whole
-// that is then indented: that takes as long as reading the session.
+// Filtered tells whether only some subtasks were asked for.
+func (s *Status) Filtered() bool { return s.Matches != nil }
+
+// JSON prints the document. Its last lists, which are made from Matches, Blocked
+// and the chosen items, and may be very long, are encoded element by element, and not as a whole that is then
+// indented: that takes as long as reading the session.
 func (s *Status) JSON(w io.Writer) error {
-	short := *s
-	short.Blocked, short.Items = []BlockedBy{}, []ItemStatus{}
 	var text strings.Builder
 	enc := json.NewEncoder(&text)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(&short); err != nil {
+	if err := enc.Encode(s.short()); err != nil {
 		return err
 	}
 	l := listWriter{w: w}
-	l.text(strings.TrimSuffix(text.String(), "[],\n  \"items\": []\n}\n"))
+	l.text(strings.TrimSuffix(text.String(), "\"blocked\": [],\n  \"items\": []\n}\n"))
+	s.long(&l)
+	l.text("\n}\n")
+	return l.flush()
+}
+
+// YAML is JSON in the other form.
+func (s *Status) YAML(w io.Writer) error {
+	var text strings.Builder
+	enc := yaml.NewEncoder(&text)
+	enc.SetIndent(2)
+	if err := errors.Join(enc.Encode(s.short()), enc.Close()); err != nil {
+		return err
+	}
+	l := listWriter{w: w, yaml: true}
+	l.text(strings.TrimSuffix(text.String(), "blocked: []\nitems: []\n"))
+	s.long(&l)
+	return l.flush()
+}
+
+// short is the document without the lists that long prints.
+func (s *Status) short() *Status {
+	short := *s
+	short.Matches, short.Blocked, short.Items = nil, []BlockedBy{}, []ItemStatus{}
+	return &short
+}
+
+func (s *Status) long(l *listWriter) {
+	if s.Filtered() {
+		l.begin("matches")
+		for _, m := range s.Matches {
+			l.listed(m)
+		}
+		l.end()
+	}
+	l.begin("blocked")
 	for _, bl := range s.Blocked {
 		l.object(&[4]string{"id", "title", "by"}, bl.ID, bl.Title, bl.By)
 	}
 	l.end()
-	l.text(",\n  \"items\": ")
+	l.begin("items")
 	for i := range s.Backlog.Items {
 		if it := &s.Backlog.Items[i]; s.Chosen[i] {
 			l.object(&[4]string{"id", "type", "title", "status"}, it.ID, it.Kind.String(), it.Title, s.Statuses[i].String())
 		}
 	}
 	l.end()
-	l.text("\n}\n")
-	return l.flush()
 }
 
-// listWriter prints lists of objects with texts, indented as encoding/json would
+// listWriter prints lists of objects with texts, indented as the encoders would
 // in an object. BenchmarkStatus has it beside parsing what it prints.
 type listWriter struct {
-	w   io.Writer
-	buf []byte
-	any bool // object of this list
-	err error
+	w    io.Writer
+	yaml bool
+	buf  []byte
+	more bool // lists were printed
+	any  bool // objects of this list
+	err  error
 }
 
 func (l *listWriter) text(s string) { l.buf = append(l.buf, s...) }
 
-// object prints values by their keys.
-func (l *listWriter) object(keys *[4]string, values ...string) {
-	b := l.buf
-	if l.any {
-		b = append(b, ",\n    {\n      \""...)
-	} else {
-		l.any, b = true, append(b, "[\n    {\n      \""...)
+// begin begins the list of a key.
+func (l *listWriter) begin(key string) {
+	switch {
+	case l.yaml:
+		l.text(key + ":")
+	case l.more:
+		l.text(",\n  \"" + key + "\": ")
+	default:
+		l.text("\"" + key + "\": ")
 	}
-	for k, value := range values {
-		if k > 0 {
-			b = append(b, ",\n      \""...)
-		}
-		b = append(append(b, keys[k]...), "\": "...)
-		if plainText(value) {
-			b = append(append(append(b, '"'), value...), '"')
-		} else {
-			b = append(b, quoted(value)...)
-		}
+	l.any, l.more = false, true
+}
+
+// next begins an object of the list.
+func (l *listWriter) next() {
+	switch {
+	case l.yaml && l.any:
+	case l.yaml:
+		l.text("\n")
+	case l.any:
+		l.text(",\n    ")
+	default:
+		l.text("[\n    ")
 	}
-	b = append(b, "\n    }"...)
-	l.buf = b
+	l.any = true
 	if len(l.buf) > 1<<16 {
 		_ = l.flush() // tells again at the end
 	}
 }
 
+// object prints values by their keys.
+func (l *listWriter) object(keys *[4]string, values ...string) {
+	l.next()
+	b := l.buf
+	for k, value := range values {
+		switch {
+		case l.yaml && k == 0:
+			b = append(append(append(b, "  - "...), keys[k]...), ": "...)
+		case l.yaml:
+			b = append(append(append(b, "    "...), keys[k]...), ": "...)
+		case k == 0:
+			b = append(append(append(b, "{\n      \""...), keys[k]...), "\": "...)
+		default:
+			b = append(append(append(b, ",\n      \""...), keys[k]...), "\": "...)
+		}
+		switch {
+		case l.yaml && plainScalar(value):
+			b = append(b, value...)
+		case l.yaml:
+			b = append(b, quotedYAML(value)...)
+		case plainText(value):
+			b = append(append(append(b, '"'), value...), '"')
+		default:
+			b = append(b, quoted(value)...)
+		}
+		if l.yaml {
+			b = append(b, '\n')
+		}
+	}
+	if !l.yaml {
+		b = append(b, "\n    }"...)
+	}
+	l.buf = b
+}
+
+// listed prints a subtask, of which there is seldom more to say than its name.
+func (l *listWriter) listed(m *Listed) {
+	if (*m == Listed{ID: m.ID, Title: m.Title, Status: m.Status, Standing: m.Standing}) {
+		l.object(&[4]string{"id", "title", "status", "standing"}, m.ID, m.Title, m.Status, string(m.Standing))
+		return
+	}
+	l.next()
+	var text strings.Builder
+	if l.yaml {
+		enc := yaml.NewEncoder(&text)
+		enc.SetIndent(2)
+		l.err = errors.Join(l.err, enc.Encode([]*Listed{m}), enc.Close())
+		for line := range strings.Lines(text.String()) {
+			l.text("  " + line)
+		}
+		return
+	}
+	enc := json.NewEncoder(&text)
+	enc.SetIndent("    ", "  ")
+	enc.SetEscapeHTML(false)
+	l.err = errors.Join(l.err, enc.Encode(m))
+	l.text(strings.TrimSuffix(text.String(), "\n"))
+}
+
 func (l *listWriter) end() {
-	if l.any {
+	switch {
+	case l.yaml && !l.any:
+		l.text(" []\n")
+	case l.yaml:
+	case l.any:
 		l.text("\n  ]")
-	} else {
+	default:
 		l.text("[]")
 	}
-	l.any = false
 }
 
 func (l *listWriter) flush() error {
@@ -155,6 +278,48 @@ func (l *listWriter) flush() error {
 	}
 	l.buf = l.buf[:0]
 	return l.err
+}
+
+// plainScalar tells whether YAML has a text as it is: letters and digits with
+// marks between them that mean nothing. What begins with a letter is no number
+// and no date; the words that stand for something else are left out.
+func plainScalar(s string) bool {
+	if s == "" || s[0]|' ' < 'a' || s[0]|' ' > 'z' || s[len(s)-1] == ' ' {
+		return false
+	}
+	wide := false
+	for k := range len(s) {
+		if c := s[k]; c >= 0x80 {
+			wide = true
+		} else if (c|' ' < 'a' || c|' ' > 'z') && (c < '0' || c > '9') && strings.IndexByte(" ._/-,()'", c) < 0 {
+			return false
+		}
+	}
+	if wide && strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 && !unicode.IsLetter(r) }) {
+		return false
+	}
+	if len(s) > len("false") {
+		return true
+	}
+	switch strings.ToLower(s) {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return false
+	}
+	return true
+}
+
+// quotedYAML is a string in quotes as YAML has them: those of JSON, in which some
+// characters may not stand as they are.
+func quotedYAML(s string) string {
+	var b strings.Builder
+	for _, r := range quoted(s) {
+		if r >= 0x7f && r < 0xa0 || r == 0xfeff || r == 0xfffe || r == 0xffff {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // plainText tells whether JSON has a string as it is.
@@ -175,85 +340,120 @@ func quoted(s string) string {
 // or blocked; filtered, the subtasks that were asked for.
 func (s *Status) Table(w io.Writer, on Screen, now time.Time) error {
 	var b strings.Builder
-	if s.Filtered {
-		if err := s.matches(&b, on, now); err != nil {
-			return err
-		}
-		_, err := io.WriteString(w, b.String())
-		return err
+	print := s.all
+	if s.Filtered() {
+		print = s.matches
 	}
-	long := 20
-	if on.Width > 0 && on.Width < 70 {
-		long = 10
-	}
-	rows := [][]string{{"ID", "TITLE", "STATUS", "DONE", "PROGRESS"}}
-	for _, p := range s.Phases {
-		rows = append(rows, []string{p.ID, Clean(p.Title), p.Status, fmt.Sprintf("%d/%d", p.Done, p.Subtasks), bar(p.Done, p.Subtasks, long, s.Unicode)})
-	}
-	if err := Table(&b, on, 1, rows); err != nil {
-		return err
-	}
-	var counts []string
-	for _, st := range backlog.Statuses() {
-		if n := s.Counts[st.String()]; n > 0 {
-			counts = append(counts, on.Style.Line(st.String(), fmt.Sprintf("%d %s", n, st)))
-		}
-	}
-	b.WriteString("\n" + subtasks(s.Subtasks))
-	if len(counts) > 0 {
-		b.WriteString(": " + strings.Join(counts, ", "))
-	}
-	b.WriteByte('\n')
-	if s.Run != nil {
-		b.WriteString("a run goes on since " + Ago(s.Run.Since, now) + "\n")
-	}
-	for _, h := range s.Held {
-		waits := ""
-		if s.HeldBack > 0 {
-			waits = "; " + subtasksWait(s.HeldBack)
-		}
-		fmt.Fprintf(&b, "held: the quota of %s is used up until %s%s\n", Clean(h.Credential), Until(h.Until, now), waits)
-	}
-	if err := s.lists(&b, on, now); err != nil {
+	if err := print(&b, on, now); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// lists tells what runs, was interrupted, failed and is blocked, a line each.
-func (s *Status) lists(b *strings.Builder, on Screen, now time.Time) error {
-	var rows [][]string
-	var more []string
-	add := func(word string, list []*Listed, filter string) {
-		for k, l := range list {
-			if k == shown {
-				more = append(more, fmt.Sprintf("... and %d more %s; \"hacky status --status %s\" lists them", len(list)-k, word, filter))
-				return
-			}
-			rows = append(rows, []string{word, l.ID, Clean(l.Title), l.detail(now)})
-		}
+func (s *Status) all(b *strings.Builder, on Screen, now time.Time) error {
+	long := 20
+	if on.Width > 0 && on.Width < 70 {
+		long = 10
 	}
-	add("running", s.Running, "Researching,Implementing,Retrying")
-	add("interrupted", s.Interrupted, "Researching,Implementing,Retrying")
-	add("failed", s.Failed, "Failed")
-	for k, bl := range s.Blocked {
-		if k == shown {
-			more = append(more, fmt.Sprintf("... and %d more blocked; \"hacky why ID\" tells by what", len(s.Blocked)-k))
-			break
-		}
-		rows = append(rows, []string{"blocked", bl.ID, Clean(bl.Title), "by " + bl.By})
+	g := NewGrid(Column{Head: "ID"}, Column{Head: "TITLE", Least: 10, Drop: 1, Words: true}, Column{Head: "STATUS", Drop: 2}, Column{Head: "DONE"}, Column{Head: "PROGRESS"})
+	for _, p := range s.Phases {
+		g.Row(p.ID, Clean(p.Title), p.Status, fmt.Sprintf("%d/%d", p.Done, p.Subtasks), bar(p.Done, p.Subtasks, long, s.Unicode))
 	}
-	if len(rows) > 0 {
-		b.WriteByte('\n')
-	}
-	if err := Table(b, on, 2, rows); err != nil {
+	if err := g.Print(b, on); err != nil {
 		return err
 	}
-	for _, line := range more {
-		b.WriteString(cut(line, on.Width) + "\n")
+	words := []string{subtasks(s.Subtasks)}
+	for _, st := range backlog.Statuses() {
+		if n := s.Counts[st.String()]; n > 0 {
+			words[len(words)-1] += []string{":", ","}[min(len(words)-1, 1)]
+			words = append(words, on.Style.Line(st.String(), fmt.Sprintf("%d %s", n, st)))
+		}
 	}
-	return nil
+	b.WriteString("\n" + wrap(words, on.Width, "  ") + "\n")
+	if s.Run != nil {
+		b.WriteString(Wrap("a run goes on since "+Ago(s.Run.Since, now), on.Width, "  ") + "\n")
+	}
+	for _, h := range s.Held {
+		b.WriteString(Wrap(h.says(now), on.Width, "  ") + "\n")
+	}
+	return s.lists(b, on, now)
+}
+
+// says is a hold in a line.
+func (h *Hold) says(now time.Time) string {
+	text := fmt.Sprintf("held: the quota of %s is used up until %s", Clean(h.Credential), Until(h.Until, now))
+	if h.Subtasks > 0 {
+		text += "; " + subtasksWait(h.Subtasks)
+	}
+	return text
+}
+
+// detailed is a list whose rows begin with a word, and end in a detail that is
+// worth more than the title.
+func detailed() *Grid {
+	return NewGrid(Column{}, Column{}, Column{Least: 10, Drop: 1, Words: true}, Column{Least: 14, Short: WithoutAgo, Words: true})
+}
+
+// lists tells what runs, was interrupted, failed and is blocked, a line each.
+func (s *Status) lists(b *strings.Builder, on Screen, now time.Time) error {
+	if len(s.Running)+len(s.Interrupted)+len(s.Failed)+len(s.Blocked) > 0 {
+		b.WriteByte('\n')
+	}
+	print := func(g *Grid, more int, word, then string) error {
+		if err := g.Print(b, on); err != nil || more <= 0 {
+			return err
+		}
+		b.WriteString(Wrap(fmt.Sprintf("... and %d more %s; \"hacky %s", more, word, then), on.Width, "  ") + "\n")
+		return nil
+	}
+	for _, list := range []struct {
+		word   string
+		of     []*Listed
+		filter string
+	}{{"running", s.Running, "Researching,Implementing,Retrying"}, {"interrupted", s.Interrupted, "Researching,Implementing,Retrying"}, {"failed", s.Failed, "Failed"}} {
+		g := detailed()
+		for _, l := range list.of[:min(len(list.of), shown)] {
+			g.Row(list.word, l.ID, Clean(l.Title), l.detail(now))
+		}
+		if err := print(g, len(list.of)-shown, list.word, "status"+s.Here+" --status "+list.filter+"\" lists them"); err != nil {
+			return err
+		}
+	}
+	g := NewGrid(Column{}, Column{Short: func(text string) string { return strings.NewReplacer(" subtasks", "", " subtask", "").Replace(text) }}, Column{},
+		Column{Least: 10, Drop: 1, Words: true}, Column{Drop: 2, Words: true})
+	by := s.blockers()
+	for _, bl := range by[:min(len(by), shown)] {
+		title := ""
+		if i, ok := s.Backlog.Lookup(bl.by); ok {
+			title = Clean(s.Backlog.Items[i].Title)
+		}
+		g.Row("blocked", subtasksWait(bl.subtasks)+" for", bl.by, title, "which failed")
+	}
+	return print(g, len(by)-shown, "that keep others waiting", "status"+s.Here+" -o json\" lists all that is blocked")
+}
+
+// blocker is a subtask that failed, and how many wait for it.
+type blocker struct {
+	by       string
+	subtasks int
+}
+
+// blockers are in the order in which what waits for them stands in the backlog.
+func (s *Status) blockers() []blocker {
+	var out []blocker
+	at := map[string]int{}
+	for k := range s.Blocked {
+		by := s.Blocked[k].By
+		n, ok := at[by]
+		if !ok {
+			n = len(out)
+			at[by] = n
+			out = append(out, blocker{by: by})
+		}
+		out[n].subtasks++
+	}
+	return out
 }
 
 // matches lists the subtasks that were asked for.
@@ -262,11 +462,13 @@ func (s *Status) matches(b *strings.Builder, on Screen, now time.Time) error {
 		b.WriteString("no subtask is like that\n")
 		return nil
 	}
-	rows := [][]string{{"STATUS", "ID", "TITLE", ""}}
+	g := NewGrid(Column{Head: "STATUS", Drop: 2}, Column{Head: "ID"}, Column{Head: "TITLE", Least: 10, Drop: 1, Words: true},
+		Column{Least: 14, Short: WithoutAgo, Words: true})
+	g.Grow(len(s.Matches))
 	for _, l := range s.Matches {
-		rows = append(rows, []string{l.Status, l.ID, Clean(l.Title), l.detail(now)})
+		g.Row(l.Status, l.ID, Clean(l.Title), l.detail(now))
 	}
-	if err := Table(b, on, 2, rows); err != nil {
+	if err := g.Print(b, on); err != nil {
 		return err
 	}
 	b.WriteString("\n" + subtasks(len(s.Matches)) + "\n")
@@ -275,23 +477,29 @@ func (s *Status) matches(b *strings.Builder, on Screen, now time.Time) error {
 
 // detail is what is told about a subtask whose standing is named before it.
 func (l *Listed) detail(now time.Time) string {
-	text := ""
 	switch l.Standing {
 	case HasFailed:
-		if text = Clean(l.Reason); l.Since != nil {
-			text = strings.TrimSpace(text + " at " + Ago(*l.Since, now))
+		text := l.because()
+		switch {
+		case l.Since == nil:
+			return text
+		case l.LastLine != "":
+			text += ","
 		}
-	case Runs:
-		text = l.stands(now)
+		return strings.TrimSpace(text + " at " + Ago(*l.Since, now))
+	case Runs, IsHeld:
+		return l.stands(now)
 	case Interrupted:
-		text = strings.ToLower(l.Status)
-		if l.Since != nil {
-			text += " since " + Ago(*l.Since, now)
+		if text := strings.ToLower(l.Status); l.Since != nil {
+			return text + " since " + Ago(*l.Since, now)
 		}
-	case IsHeld:
-		text = l.stands(now)
+		return strings.ToLower(l.Status)
+	case Waits:
+		if l.Status != backlog.Planned.String() { // a run has left it so
+			return "interrupted, and waits for others"
+		}
 	}
-	return text
+	return ""
 }
 
 // bar is how much is done, so many columns long, with the share. Only what is
@@ -366,16 +574,6 @@ func (s *Status) finished() []int {
 		}
 	}
 	return count
-}
-
-// List makes the items of the document from those that are chosen.
-func (s *Status) List() {
-	s.Items = make([]ItemStatus, 0, s.Backlog.Len())
-	for i := range s.Backlog.Items {
-		if it := &s.Backlog.Items[i]; s.Chosen[i] {
-			s.Items = append(s.Items, ItemStatus{it.ID, it.Kind.String(), it.Title, s.Statuses[i].String()})
-		}
-	}
 }
 
 // Frame cuts a text to the lines that a terminal has.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/hacky-run/hacky/internal/backlog"
 )
 
@@ -82,30 +84,74 @@ func TestTreeFolds(t *testing.T) {
 	}
 }
 
-// The document is what encoding/json would have made of it.
-func TestStatusJSON(t *testing.T) {
+// Both forms of the document are what the encoders would have made of it: JSON to
+// the byte, YAML but for quotes.
+func TestStatusDocuments(t *testing.T) {
 	s := somewhere(t)
+	s.Held, s.Running, s.Interrupted = []Hold{}, []*Listed{}, []*Listed{}
+	titles := []string{"", "plain", `a "b" \ <&>`, "漢\u2028", "\x00\x7f", "a\tb", "yes", "No", "null", "~", "12", "1e3", "0x10", ".nan", "- a", "a: b", "a #b", "a ", " a",
+		"über allem", "übrigens: ja", "two\nlines\n", "\u0085\ufeff", "\u00a0a", "P1.M1", "it's", "[a]", "{a}", "*a", "&a", "!a", "%a", "@a", "`a`", "'a'", "2026-01-24", "a,b", "=", "<<", "e\u0301"}
+	at := time.Date(2026, 1, 24, 15, 30, 45, 0, time.UTC)
 	for _, chosen := range [][]bool{make([]bool, 5), s.Chosen, {true, false, false, true, false}} {
-		s.Chosen, s.Items = chosen, []ItemStatus{}
-		s.Blocked = []BlockedBy{}
-		if chosen[0] {
-			for _, title := range []string{"", "plain", `a "b" \ <&>`, "漢\u2028", "\x00\x7f\xff", "a\tb"} {
+		s.Chosen, s.Items, s.Blocked, s.Matches = chosen, []ItemStatus{}, []BlockedBy{}, nil
+		switch {
+		case chosen[0]:
+			s.Matches = Matches{}
+			for _, title := range titles {
 				s.Blocked = append(s.Blocked, BlockedBy{"P1", title, "P2"})
+				s.Matches = append(s.Matches, &Listed{ID: "P1", Title: title, Status: "Planned", Standing: IsReady},
+					&Listed{ID: "P1", Title: title, Status: "Failed", Standing: HasFailed, Since: &at, Reason: title, LastLine: "x"})
 			}
+		case !chosen[4]:
+			s.Matches = Matches{} // nothing is like that, and that is said
 		}
-		var got, want bytes.Buffer
-		if err := s.JSON(&got); err != nil {
+		var gotJSON, gotYAML, want, wantYAML bytes.Buffer
+		if err := s.JSON(&gotJSON); err != nil {
 			t.Fatal(err)
 		}
-		s.List()
+		if err := s.YAML(&gotYAML); err != nil {
+			t.Fatal(err)
+		}
+		for i := range s.Backlog.Items {
+			if it := &s.Backlog.Items[i]; chosen[i] {
+				s.Items = append(s.Items, ItemStatus{it.ID, it.Kind.String(), it.Title, s.Statuses[i].String()})
+			}
+		}
 		enc := json.NewEncoder(&want)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(s); err != nil {
 			t.Fatal(err)
 		}
-		if got.String() != want.String() {
-			t.Errorf("got\n%swant\n%s", got.String(), want.String())
+		if gotJSON.String() != want.String() {
+			t.Errorf("got\n%swant\n%s", gotJSON.String(), want.String())
+		}
+		var fromJSON, fromYAML, fromEncoder any
+		if err := yaml.NewEncoder(&wantYAML).Encode(s); err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal(wantYAML.Bytes(), &fromEncoder); err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal(gotYAML.Bytes(), &fromYAML); err != nil {
+			t.Fatalf("%v\n%s", err, gotYAML.String())
+		}
+		if !reflect.DeepEqual(fromYAML, fromEncoder) {
+			t.Errorf("YAML: got\n%swant\n%s", gotYAML.String(), wantYAML.String())
+		}
+		// Through JSON, so that numbers and times are of one type.
+		if err := json.Unmarshal(gotJSON.Bytes(), &fromJSON); err != nil {
+			t.Fatal(err)
+		}
+		again, err := json.Marshal(fromYAML)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(again, &fromYAML); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(fromYAML, fromJSON) {
+			t.Errorf("the forms differ:\n%s%s", gotYAML.String(), gotJSON.String())
 		}
 	}
 }

@@ -50,6 +50,16 @@ type Screen struct {
 var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // visible is how many columns a text takes that may be coloured.
-func visible(text string) int { return columnsOf(sgr.ReplaceAllString(text, "")) }
+func visible(text string) int {
+	if printable(text) {
+		return len(text)
+	}
+	return columnsOf(sgr.ReplaceAllString(text, ""))
+}
 
-func columnsOf(text string) int { return columns.StringWidth(text) }
+func columnsOf(text string) int {
+	if printable(text) {
+		return len(text)
+	}
+	return columns.StringWidth(text)
+}

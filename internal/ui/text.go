@@ -2,6 +2,7 @@ package ui
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -131,48 +132,240 @@ func Duration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// Table prints rows in columns, the first being the head, and every column as
-// wide as its widest cell but for cutColumn, which is cut so that a line fits. A
-// cell that is a status and nothing else is coloured, but not in cutColumn,
-// where other people's words are.
+// Column says how a column of a Grid gives way on a terminal that is too narrow.
+type Column struct {
+	Head  string
+	Least int                 // what it keeps when it is cut, in columns of the terminal; 0: it is never cut
+	Drop  int                 // it may be left out, that with the highest number first; 0: it stays
+	Words bool                // other people's words: they are not coloured
+	Short func(string) string // what its cells can do without; nil: nothing
+}
+
+// Grid is text in columns, each as wide as its widest cell. Where that is too
+// wide, cells first lose what they can do without, then columns are cut, the
+// widest first, and when that is not enough some are left out.
+type Grid struct {
+	columns []Column
+	cells   []string // row by row
+	sizes   []int    // of the cells
+	notes   map[int][]string
+}
+
+// NewGrid makes a Grid without rows.
+func NewGrid(columns ...Column) *Grid { return &Grid{columns: columns} }
+
+// Grow makes room for so many rows.
+func (g *Grid) Grow(rows int) {
+	g.cells = slices.Grow(g.cells, rows*len(g.columns))
+	g.sizes = slices.Grow(g.sizes, rows*len(g.columns))
+}
+
+// Row adds a row: a cell for each column.
+func (g *Grid) Row(cells ...string) {
+	g.cells = append(g.cells, cells...)
+	for _, cell := range cells {
+		g.sizes = append(g.sizes, columnsOf(cell))
+	}
+}
+
+// Rows is how many there are.
+func (g *Grid) Rows() int { return len(g.cells) / len(g.columns) }
+
+// Note adds a line below the last row, indented; "" adds none.
+func (g *Grid) Note(text string) {
+	if text == "" {
+		return
+	}
+	if g.notes == nil {
+		g.notes = map[int][]string{}
+	}
+	g.notes[g.Rows()-1] = append(g.notes[g.Rows()-1], text)
+}
+
+// indented begins the lines below a row.
+const indented = "     "
+
+// Print prints the heads, if there are any, and the rows. A cell that is a
+// status and nothing else is coloured.
+func (g *Grid) Print(w io.Writer, on Screen) error {
+	kept, widths := g.layout(on.Width)
+	b := make([]byte, 0, 1<<12)
+	line := func(cell func(c int) (string, int)) {
+		begin, pad := len(b), 0
+		for k, c := range kept {
+			text, size := cell(c)
+			if size > widths[c] {
+				text = cut(text, widths[c])
+				size = columnsOf(text)
+			}
+			if text != "" {
+				for ; pad > 0; pad-- {
+					b = append(b, ' ')
+				}
+				if !g.columns[c].Words {
+					text = on.Style.Word(text)
+				}
+				b = append(b, text...)
+			}
+			if k < len(kept)-1 {
+				pad += widths[c] - size + 2
+			}
+		}
+		for len(b) > begin && b[len(b)-1] == ' ' {
+			b = b[:len(b)-1]
+		}
+		if on.Width > 0 {
+			b = append(b[:begin], Cut(string(b[begin:]), on.Width)...)
+		}
+		b = append(b, '\n')
+	}
+	if slices.ContainsFunc(g.columns, func(c Column) bool { return c.Head != "" }) {
+		line(func(c int) (string, int) { return g.columns[c].Head, len(g.columns[c].Head) })
+	}
+	for r := range g.Rows() {
+		at := r * len(g.columns)
+		line(func(c int) (string, int) { return g.cells[at+c], g.sizes[at+c] })
+		for _, note := range g.notes[r] {
+			b = append(append(b, Wrap(indented+note, on.Width, indented)...), '\n')
+		}
+		if len(b) > 1<<16 {
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
+	}
+	_, err := w.Write(b)
+	return err
+}
+
+// layout says which columns are printed, and how wide.
+func (g *Grid) layout(width int) (kept, widths []int) {
+	widths = make([]int, len(g.columns))
+	for c := range g.columns {
+		kept = append(kept, c)
+		g.measure(c, widths)
+	}
+	if width <= 0 || total(kept, widths) <= width {
+		return kept, widths
+	}
+	for c := range g.columns {
+		short := g.columns[c].Short
+		for r := 0; short != nil && r < g.Rows(); r++ {
+			k := r*len(g.columns) + c
+			g.cells[k] = short(g.cells[k])
+			g.sizes[k] = columnsOf(g.cells[k])
+		}
+		g.measure(c, widths)
+		widths[c] = min(widths[c], width)
+	}
+	for {
+		fair := g.share(kept, widths, width)
+		last := -1 // to be kept
+		for k, c := range kept {
+			if g.columns[c].Drop > 0 && (last < 0 || g.columns[c].Drop > g.columns[kept[last]].Drop) {
+				last = k
+			}
+		}
+		if last < 0 || total(kept, fair) <= width {
+			return kept, fair
+		}
+		kept = slices.Delete(kept, last, last+1)
+	}
+}
+
+// measure finds out how wide a column would like to be.
+func (g *Grid) measure(c int, widths []int) {
+	widths[c] = len(g.columns[c].Head)
+	for k := c; k < len(g.sizes); k += len(g.columns) {
+		widths[c] = max(widths[c], g.sizes[k])
+	}
+}
+
+// share takes from the widest columns that may be cut what is too much.
+func (g *Grid) share(kept, widths []int, width int) []int {
+	fair := slices.Clone(widths)
+	for over := total(kept, fair) - width; over > 0; over-- {
+		widest := -1
+		for _, c := range kept {
+			if g.columns[c].Least > 0 && fair[c] > g.columns[c].Least && (widest < 0 || fair[c] > fair[widest]) {
+				widest = c
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		fair[widest]--
+	}
+	return fair
+}
+
+// total is how wide these columns are, with the gaps between them.
+func total(kept, widths []int) int {
+	n := 2 * (len(kept) - 1)
+	for _, c := range kept {
+		n += widths[c]
+	}
+	return n
+}
+
+// Table prints rows in columns, the first row being the head. cutColumn, where
+// other people's words are, is cut so that a line fits, and the last one if that
+// is not enough.
 func Table(w io.Writer, on Screen, cutColumn int, rows [][]string) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for c, cell := range row {
-			widths[c] = max(widths[c], columns.StringWidth(cell))
-		}
+	columns := make([]Column, len(rows[0]))
+	for c, head := range rows[0] {
+		columns[c].Head = head
 	}
-	if on.Width > 0 {
-		total := 2 * (len(widths) - 1)
-		for _, n := range widths {
-			total += n
-		}
-		if total > on.Width {
-			widths[cutColumn] = max(8, widths[cutColumn]-(total-on.Width))
-		}
+	columns[len(columns)-1].Least = 16
+	columns[cutColumn].Least, columns[cutColumn].Words = 8, true
+	g := NewGrid(columns...)
+	for _, row := range rows[1:] {
+		g.Row(row...)
 	}
+	return g.Print(w, on)
+}
+
+// Wrap breaks text at blanks so that no line is wider than width columns; 0 is no
+// limit. The lines after the first begin with hang. A word that is wider than a
+// line stays whole: in pieces, a path or an id cannot be copied.
+func Wrap(text string, width int, hang string) string {
+	if width <= 0 || visible(text) <= width {
+		return text
+	}
+	return wrap(strings.Split(text, " "), width, hang)
+}
+
+// wrap is Wrap for words that are known, and may hold blanks.
+func wrap(words []string, width int, hang string) string {
 	var b strings.Builder
-	for _, row := range rows {
-		line := ""
-		for c, cell := range row {
-			cell = cut(cell, widths[c])
-			pad := ""
-			if c < len(row)-1 {
-				pad = strings.Repeat(" ", widths[c]-columns.StringWidth(cell)+2)
+	line, size := "", 0
+	for k, word := range words {
+		more := visible(word)
+		switch {
+		case k == 0:
+			line, size = word, more
+		case width <= 0 || size+1+more <= width || strings.TrimSpace(line) == "" && word == "":
+			line, size = line+" "+word, size+1+more
+		case strings.TrimSpace(line) == "": // the indentation
+			if line += " "; visible(line)+more > width && more <= width {
+				line = ""
 			}
-			if c != cutColumn {
-				cell = on.Style.Word(cell)
+			line, size = line+word, visible(line)+more
+		case word == "":
+		default:
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line, size = hang+word, visible(hang)+more
+			if size > width {
+				line, size = word, more
 			}
-			line += cell + pad
 		}
-		b.WriteString(Cut(strings.TrimRight(line, " "), on.Width))
-		b.WriteByte('\n')
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	b.WriteString(line)
+	return b.String()
 }
 
 // subtasks is "1 subtask", "2 subtasks".

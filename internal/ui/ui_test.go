@@ -218,7 +218,106 @@ func TestJSONShapes(t *testing.T) {
 	if got, want := keysOf(t, lines[0]), strings.Fields("command id points session time title type v wave"); !reflect.DeepEqual(got, want) {
 		t.Errorf("subtaskPlanned has %v, want %v", got, want)
 	}
-	if got, want := keysOf(t, lines[1]), strings.Fields("criticalPath dryRun estimate exit outOfScope parallelism session time total type v waves"); !reflect.DeepEqual(got, want) {
+	if got, want := keysOf(t, lines[1]), strings.Fields("criticalPath dryRun estimate exit held limits outOfScope parallelism session starts time total type v waves"); !reflect.DeepEqual(got, want) {
 		t.Errorf("the summary of a dry run has %v, want %v", got, want)
+	}
+}
+
+// Where it is narrow, cells lose what they can do without, titles and details
+// share what is still too much, and then columns go; no line is too wide.
+func TestGridGivesWay(t *testing.T) {
+	print := func(width int, detail string) string {
+		g := detailed()
+		g.Row("failed", "P1.M1.T1.S1", "建立一個可以解析所有設定檔的模組並且測試", "exit 1 at 15:30:45 (3h ago)")
+		g.Row("failed", "P1.M1.T1.S10", "Short", detail)
+		g.Note("what else there is to say of it, at some length")
+		var b strings.Builder
+		if err := g.Print(&b, Screen{Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	long := strings.Repeat("because ", 20)
+	for _, tt := range []struct {
+		width        int
+		detail, want string
+	}{
+		{0, "exit 2", `
+failed  P1.M1.T1.S1   建立一個可以解析所有設定檔的模組並且測試  exit 1 at 15:30:45 (3h ago)
+failed  P1.M1.T1.S10  Short                                     exit 2
+     what else there is to say of it, at some length
+`},
+		{80, "exit 2", `
+failed  P1.M1.T1.S1   建立一個可以解析所有設定檔的模組並...   exit 1 at 15:30:45
+failed  P1.M1.T1.S10  Short                                   exit 2
+     what else there is to say of it, at some length
+`},
+		{80, long, `
+failed  P1.M1.T1.S1   建立一個可以解析所有設定...   exit 1 at 15:30:45
+failed  P1.M1.T1.S10  Short                         because because because b...
+     what else there is to say of it, at some length
+`},
+		{40, long, `
+failed  P1.M1.T1.S1   exit 1 at 15:30:45
+failed  P1.M1.T1.S10  because because...
+     what else there is to say of it, at
+     some length
+`},
+	} {
+		got := print(tt.width, tt.detail)
+		if got != tt.want[1:] {
+			t.Errorf("at %d columns:\n%swant:\n%s", tt.width, got, tt.want[1:])
+		}
+		if tt.width > 0 {
+			fits(t, got, tt.width)
+		}
+	}
+	for width := 1; width < 100; width++ {
+		g := NewGrid(Column{Head: "ID"}, Column{Head: "TITLE", Least: 10, Drop: 1}, Column{Head: "STATUS", Drop: 2}, Column{Head: "DONE"})
+		g.Row("P1", long, "Implementing", "1/2")
+		var b strings.Builder
+		if err := g.Print(&b, Screen{Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		fits(t, b.String(), width)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	red := "\x1b[31m1 Failed\x1b[0m"
+	for _, tt := range []struct {
+		in    string
+		width int
+		want  string
+	}{
+		{"one two three", 0, "one two three"},
+		{"one two three", 13, "one two three"},
+		{"one two three", 12, "one two\n  three"},
+		{"one two three", 7, "one two\n  three"},
+		{"one two three", 4, "one\ntwo\nthree"}, // too wide to be indented
+		{"   indented text", 12, "   indented\n  text"},
+		{"   a/path/that/is/long", 8, "   a/path/that/is/long"}, // to be copied whole
+		{"see a/path/that/is/long now", 12, "see\na/path/that/is/long\n  now"},
+		{"two  blanks  between", 12, "two  blanks\n  between"},
+		{"漢字 漢字 漢字", 9, "漢字 漢字\n  漢字"},
+		{red + ", " + red, 18, red + ", " + red},
+	} {
+		if got := Wrap(tt.in, tt.width, "  "); got != tt.want {
+			t.Errorf("Wrap(%q, %d) = %q, want %q", tt.in, tt.width, got, tt.want)
+		}
+	}
+	if got, want := wrap([]string{"2 subtasks:", red + ",", red}, 21, "  "), "2 subtasks: "+red+",\n  "+red; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestWithoutAgo(t *testing.T) {
+	for in, want := range map[string]string{
+		"15:30:45 (3h ago)": "15:30:45", "failed 15:30:45 (3h ago): exit 1 (core dumped)": "failed 15:30:45: exit 1 (core dumped)",
+		"long ago)": "long ago)", "": "", "exit 1": "exit 1",
+	} {
+		if got := WithoutAgo(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
 	}
 }

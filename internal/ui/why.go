@@ -20,6 +20,8 @@ type Why struct {
 	Standings map[Standing]int `json:"standings" yaml:"standings"`
 	RootCount int              `json:"rootCount" yaml:"rootCount"`
 	Roots     []*Root          `json:"roots" yaml:"roots"` // the most telling ones
+
+	Here string `json:"-" yaml:"-"` // how commands for the user name the session
 }
 
 // Root is a subtask that is itself the reason why others wait.
@@ -50,17 +52,18 @@ const longChain = 12
 func (y *Why) Text(w io.Writer, on Screen, now time.Time) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { b.WriteString(cut(fmt.Sprintf(format, args...), on.Width) + "\n") }
+	prose := func(indent, text string) { b.WriteString(Wrap(indent+text, on.Width, indent+"  ") + "\n") }
 	line("%s  %s", y.ID, Clean(y.Title))
 	if !y.itself() {
-		b.WriteString(y.sentence() + "\n")
+		prose("", y.sentence())
 	}
 	for k, r := range y.Roots {
 		if y.itself() {
-			b.WriteString("it is itself the reason: " + on.Style.Line(string(r.Standing), r.stands(now)) + "\n")
+			prose("", "it is itself the reason: "+on.Style.Line(string(r.Standing), r.stands(now)))
 		} else {
 			b.WriteByte('\n')
 			line("%d. %s  %s", k+1, r.ID, Clean(r.Title))
-			b.WriteString("   " + on.Style.Line(string(r.Standing), r.stands(now)) + "\n")
+			prose("   ", on.Style.Line(string(r.Standing), r.stands(now)))
 			r.chain(line)
 		}
 		indent := "   "
@@ -71,16 +74,16 @@ func (y *Why) Text(w io.Writer, on Screen, now time.Time) error {
 			line("%sattempt %d", indent, r.Attempt)
 		}
 		if r.Log != "" {
-			b.WriteString(indent + "log: " + Clean(joinPath(y.Session, r.Log)) + "\n") // to be copied whole
+			prose(indent, "log: "+Clean(joinPath(y.Session, r.Log)))
 		}
 		if r.Waiting > 0 {
 			line("%s%s for it", indent, subtasksWait(r.Waiting))
 		}
-		b.WriteString(indent + r.Advice + "\n")
+		prose(indent, r.Advice)
 	}
 	if more := y.RootCount - len(y.Roots); more > 0 {
 		b.WriteByte('\n')
-		line("... and %d more; \"hacky why %s -n 0\" lists all", more, y.ID)
+		prose("", fmt.Sprintf("... and %d more; \"hacky why%s %s -n 0\" lists all", more, y.Here, y.ID))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
