@@ -55,6 +55,10 @@ func BenchmarkReading(b *testing.B) {
 		{"status", func() error { return a.status(&cfg, statusOptions{output: "table"}) }},
 		{"status-tree", func() error { return a.status(&cfg, statusOptions{output: "tree"}) }},
 		{"status-json", func() error { return a.status(&cfg, statusOptions{output: "json"}) }},
+		{"status-yaml", func() error { return a.status(&cfg, statusOptions{output: "yaml"}) }},
+		{"status-tree-all", func() error { return a.status(&cfg, statusOptions{output: "tree", all: true}) }},
+		{"status-planned", func() error { return a.status(&cfg, statusOptions{output: "table", statuses: []string{"Planned"}}) }},
+		{"status-planned-json", func() error { return a.status(&cfg, statusOptions{output: "json", statuses: []string{"Planned"}}) }},
 		{"complete", func() error {
 			root := a.root()
 			root.SetArgs([]string{"__complete", "--session", dir, "show", last[:len(last)-1]})

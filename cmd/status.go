@@ -1,9 +1,9 @@
 package cmd
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -95,27 +95,22 @@ func (a *app) status(cfg *config.Config, o statusOptions) error {
 	case "yaml":
 		return st.YAML(a.stdout)
 	}
-	text, err := a.statusText(st, l, o, a.screen())
-	if err != nil {
-		return err
-	}
-	_, err = a.stdout.Write(text)
-	return err
+	return a.statusText(a.stdout, st, l, o, a.screen())
 }
 
 // statusText is the table or the tree.
-func (a *app) statusText(st *ui.Status, l *look, o statusOptions, on ui.Screen) ([]byte, error) {
-	var b bytes.Buffer
-	var err error
+func (a *app) statusText(w io.Writer, st *ui.Status, l *look, o statusOptions, on ui.Screen) error {
 	if o.output == "tree" {
-		err = st.Tree(&b, on, o.all || st.Filtered())
-	} else {
-		err = st.Table(&b, on, l.now)
+		return st.Tree(w, on, o.all || st.Filtered())
 	}
-	if waiting := a.waitingIn(l.loc); waiting != "" && o.output == "table" {
-		b.WriteString("\n" + ui.Wrap(fmt.Sprintf("updates wait in %s; type: hacky recover%s", waiting, l.here), on.Width, "") + "\n")
+	if err := st.Table(w, on, l.now); err != nil {
+		return err
 	}
-	return b.Bytes(), err
+	if waiting := a.waitingIn(l.loc); waiting != "" {
+		_, err := io.WriteString(w, "\n"+ui.Wrap(fmt.Sprintf("updates wait in %s; type: hacky recover%s", waiting, l.here), on.Width, "")+"\n")
+		return err
+	}
+	return nil
 }
 
 // statusOf looks at a session.

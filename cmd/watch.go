@@ -68,14 +68,14 @@ func (a *app) watch(ctx context.Context, cfg *config.Config, o statusOptions) er
 		if err != nil {
 			width, height = 80, 24
 		}
-		text, err := a.statusText(st, l, o, ui.Screen{Width: width, Style: a.screen().Style})
-		if err != nil {
+		var text strings.Builder
+		if err := a.statusText(&text, st, l, o, ui.Screen{Width: width - 1, Style: a.screen().Style}); err != nil {
 			return err
 		}
 		if problem != "" {
-			text = append(text, "\nas it was before; now: "+ui.Clean(problem)+"\n"...)
+			text.WriteString("\n" + ui.Wrap("as it was before; now: "+ui.Clean(problem), width-1, "") + "\n")
 		}
-		lines := ui.Frame(string(text), height)
+		lines := ui.Frame(text.String(), height)
 		var b strings.Builder
 		switch {
 		case columns != 0 && columns != width: // the terminal has wrapped what was there

@@ -339,19 +339,18 @@ func quoted(s string) string {
 // Table prints a bar for each phase, the counts, and what runs, failed, is held
 // or blocked; filtered, the subtasks that were asked for.
 func (s *Status) Table(w io.Writer, on Screen, now time.Time) error {
-	var b strings.Builder
+	b := bufio.NewWriterSize(w, 1<<16) // Flush tells of errors
 	print := s.all
 	if s.Filtered() {
 		print = s.matches
 	}
-	if err := print(&b, on, now); err != nil {
+	if err := print(b, on, now); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.Flush()
 }
 
-func (s *Status) all(b *strings.Builder, on Screen, now time.Time) error {
+func (s *Status) all(b *bufio.Writer, on Screen, now time.Time) error {
 	long := 20
 	if on.Width > 0 && on.Width < 70 {
 		long = 10
@@ -370,12 +369,12 @@ func (s *Status) all(b *strings.Builder, on Screen, now time.Time) error {
 			words = append(words, on.Style.Line(st.String(), fmt.Sprintf("%d %s", n, st)))
 		}
 	}
-	b.WriteString("\n" + wrap(words, on.Width, "  ") + "\n")
+	_, _ = b.WriteString("\n" + wrap(words, on.Width, "  ") + "\n")
 	if s.Run != nil {
-		b.WriteString(Wrap("a run goes on since "+Ago(s.Run.Since, now), on.Width, "  ") + "\n")
+		_, _ = b.WriteString(Wrap("a run goes on since "+Ago(s.Run.Since, now), on.Width, "  ") + "\n")
 	}
 	for _, h := range s.Held {
-		b.WriteString(Wrap(h.says(now), on.Width, "  ") + "\n")
+		_, _ = b.WriteString(Wrap(h.says(now), on.Width, "  ") + "\n")
 	}
 	return s.lists(b, on, now)
 }
@@ -396,15 +395,15 @@ func detailed() *Grid {
 }
 
 // lists tells what runs, was interrupted, failed and is blocked, a line each.
-func (s *Status) lists(b *strings.Builder, on Screen, now time.Time) error {
+func (s *Status) lists(b *bufio.Writer, on Screen, now time.Time) error {
 	if len(s.Running)+len(s.Interrupted)+len(s.Failed)+len(s.Blocked) > 0 {
-		b.WriteByte('\n')
+		_, _ = b.WriteString("\n")
 	}
 	print := func(g *Grid, more int, word, then string) error {
 		if err := g.Print(b, on); err != nil || more <= 0 {
 			return err
 		}
-		b.WriteString(Wrap(fmt.Sprintf("... and %d more %s; \"hacky %s", more, word, then), on.Width, "  ") + "\n")
+		_, _ = b.WriteString(Wrap(fmt.Sprintf("... and %d more %s; \"hacky %s", more, word, then), on.Width, "  ") + "\n")
 		return nil
 	}
 	for _, list := range []struct {
@@ -457,9 +456,9 @@ func (s *Status) blockers() []blocker {
 }
 
 // matches lists the subtasks that were asked for.
-func (s *Status) matches(b *strings.Builder, on Screen, now time.Time) error {
+func (s *Status) matches(b *bufio.Writer, on Screen, now time.Time) error {
 	if len(s.Matches) == 0 {
-		b.WriteString("no subtask is like that\n")
+		_, _ = b.WriteString("no subtask is like that\n")
 		return nil
 	}
 	g := NewGrid(Column{Head: "STATUS", Drop: 2}, Column{Head: "ID"}, Column{Head: "TITLE", Least: 10, Drop: 1, Words: true},
@@ -471,7 +470,7 @@ func (s *Status) matches(b *strings.Builder, on Screen, now time.Time) error {
 	if err := g.Print(b, on); err != nil {
 		return err
 	}
-	b.WriteString("\n" + subtasks(len(s.Matches)) + "\n")
+	_, _ = b.WriteString("\n" + subtasks(len(s.Matches)) + "\n")
 	return nil
 }
 
