@@ -3,7 +3,6 @@ package cmd
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,8 +57,9 @@ func (a *app) sessions(cfg *config.Config, output string) error {
 		_, err := fmt.Fprintln(a.stdout, "there are no sessions under plan/; \"hacky init --prd PRD.md\" makes one")
 		return err
 	}
-	rows := [][]string{{"", "SESSION", "DONE", "FAILED", "ACTIVE", ""}}
-	now := time.Now()
+	g := ui.NewGrid(ui.Column{}, ui.Column{Head: "SESSION", Least: 12}, ui.Column{Head: "DONE"}, ui.Column{Head: "FAILED"},
+		ui.Column{Head: "ACTIVE", Drop: 1, Short: ui.WithoutAgo})
+	now := a.now()
 	for _, s := range list {
 		mark, active := "", ""
 		if s.Default {
@@ -68,13 +68,16 @@ func (a *app) sessions(cfg *config.Config, output string) error {
 		if s.LastActivity != nil {
 			active = ui.Ago(*s.LastActivity, now)
 		}
-		done, failed := fmt.Sprintf("%d of %d", s.Done, s.Total), fmt.Sprint(s.Counts[backlog.Failed.String()])
+		done, failed := fmt.Sprintf("%d/%d", s.Done, s.Total), fmt.Sprint(s.Counts[backlog.Failed.String()])
 		if s.Error != "" {
 			done, failed = "", ""
 		}
-		rows = append(rows, []string{mark, ui.Clean(s.Dir), done, failed, active, sessionRemark(s)})
+		g.Row(mark, ui.Clean(s.Dir), done, failed, active)
+		for _, remark := range a.sessionRemarks(s) {
+			g.Note(remark)
+		}
 	}
-	return ui.Table(a.stdout, a.screen(), len(rows[0])-1, rows)
+	return g.Print(a.stdout, a.screen())
 }
 
 func (a *app) describeSession(loc session.Location) result.Session {
@@ -85,6 +88,9 @@ func (a *app) describeSession(loc session.Location) result.Session {
 	}
 	if held, err := session.Held(loc); err == nil && held != nil {
 		s.Running, s.Holder = true, held.Says
+	}
+	for _, st := range backlog.Statuses() {
+		s.Counts[st.String()] = 0
 	}
 	b, statuses, err := session.View(loc)
 	if err != nil {
@@ -104,8 +110,8 @@ func (a *app) describeSession(loc session.Location) result.Session {
 	return s
 }
 
-// sessionRemark is what else there is to say of a session.
-func sessionRemark(s result.Session) string {
+// sessionRemarks are what else there is to say of a session.
+func (a *app) sessionRemarks(s result.Session) []string {
 	var parts []string
 	if s.Error != "" {
 		first, _, _ := strings.Cut(s.Error, "\n")
@@ -115,7 +121,7 @@ func sessionRemark(s result.Session) string {
 		parts = append(parts, "running: "+ui.Clean(s.Holder))
 	}
 	if s.RecoveryWaiting {
-		parts = append(parts, "updates wait: hacky recover --session "+shellQuote(s.Dir))
+		parts = append(parts, "updates wait; type: hacky recover"+a.sessionArg(s.Dir))
 	}
-	return strings.Join(parts, "; ")
+	return parts
 }

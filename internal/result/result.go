@@ -73,7 +73,33 @@ type Run struct {
 	TokensIn    int64     `json:"tokensIn,omitempty" yaml:"tokensIn,omitempty"`
 	TokensOut   int64     `json:"tokensOut,omitempty" yaml:"tokensOut,omitempty"`
 	CostUSD     float64   `json:"costUsd,omitempty" yaml:"costUsd,omitempty"`
-	FailedIDs   []string  `json:"failedIds,omitempty" yaml:"failedIds,omitempty"`
+	// Of these two at most the first 20 ids; "hacky history RUN" has all subtasks.
+	CompletedIDs []string `json:"completedIds,omitempty" yaml:"completedIds,omitempty"`
+	FailedIDs    []string `json:"failedIds,omitempty" yaml:"failedIds,omitempty"`
+	Git          *RunGit  `json:"git,omitempty" yaml:"git,omitempty"` // if attempts changed anything
+
+	// The rest is in the document of "hacky history RUN" only.
+	Subtasks []RunSubtask `json:"subtasks,omitempty" yaml:"subtasks,omitempty"` // in the order in which they were begun
+	Notes    []Note       `json:"notes,omitempty" yaml:"notes,omitempty"`       // given while it went on, the last 20
+}
+
+// RunGit sums up what the attempts of a run did to the repository. A file counts
+// for every attempt that changed it.
+type RunGit struct {
+	Commits    int `json:"commits" yaml:"commits"`
+	Files      int `json:"files" yaml:"files"`
+	Insertions int `json:"insertions" yaml:"insertions"`
+	Deletions  int `json:"deletions" yaml:"deletions"`
+}
+
+// RunSubtask is what became of a subtask in a run.
+type RunSubtask struct {
+	ID         string `json:"id" yaml:"id"`
+	Title      string `json:"title,omitempty" yaml:"title,omitempty"` // if it is in the backlog still
+	Outcome    string `json:"outcome" yaml:"outcome"`                 // completed, failed, stopped
+	Attempts   int    `json:"attempts" yaml:"attempts"`
+	DurationMs int64  `json:"durationMs" yaml:"durationMs"` // of all attempts
+	Reason     string `json:"reason,omitempty" yaml:"reason,omitempty"`
 }
 
 // Logs are which logs a subtask has, oldest first.
@@ -134,18 +160,44 @@ type Session struct {
 
 // Show is everything about an item.
 type Show struct {
-	ID           string    `json:"id" yaml:"id"`
-	Type         string    `json:"type" yaml:"type"`
-	Title        string    `json:"title" yaml:"title"`
-	Status       string    `json:"status" yaml:"status"`
-	Description  string    `json:"description,omitempty" yaml:"description,omitempty"`
-	Context      string    `json:"contextScope,omitempty" yaml:"contextScope,omitempty"`
-	Run          string    `json:"run,omitempty" yaml:"run,omitempty"`
+	ID          string `json:"id" yaml:"id"`
+	Type        string `json:"type" yaml:"type"`
+	Title       string `json:"title" yaml:"title"`
+	Status      string `json:"status" yaml:"status"`
+	Description string `json:"description,omitempty" yaml:"description,omitempty"`
+	Context     string `json:"contextScope,omitempty" yaml:"contextScope,omitempty"`
+	Run         string `json:"run,omitempty" yaml:"run,omitempty"`
+
+	// How it stands, and what it is executed with, its parents' part included. The
+	// values of env may be secrets and are left out.
+	Standing    string     `json:"standing,omitempty" yaml:"standing,omitempty"` // of a subtask: done, failed, held, interrupted, running, ready, waiting
+	Since       *time.Time `json:"since,omitempty" yaml:"since,omitempty"`       // running: since when; failed: when
+	HeldUntil   *time.Time `json:"heldUntil,omitempty" yaml:"heldUntil,omitempty"`
+	StoryPoints *float64   `json:"storyPoints,omitempty" yaml:"storyPoints,omitempty"` // of all subtasks below a parent
+	Done        *int       `json:"done,omitempty" yaml:"done,omitempty"`               // subtasks below a parent, Complete or Obsolete
+	Subtasks    *int       `json:"subtasks,omitempty" yaml:"subtasks,omitempty"`
+	TimeoutMs   int64      `json:"timeoutMs,omitempty" yaml:"timeoutMs,omitempty"`
+	Retries     *int       `json:"retries,omitempty" yaml:"retries,omitempty"`
+	Workdir     string     `json:"workdir,omitempty" yaml:"workdir,omitempty"`
+	Env         []string   `json:"env,omitempty" yaml:"env,omitempty"`
+	Gates       []Gate     `json:"gates,omitempty" yaml:"gates,omitempty"` // its own, or those of the configuration
+
 	Parents      []Item    `json:"parents" yaml:"parents"`
 	Dependencies []Item    `json:"dependencies" yaml:"dependencies"`
 	Dependents   []Item    `json:"dependents" yaml:"dependents"`
 	Attempts     []Attempt `json:"attempts" yaml:"attempts"`
 	Notes        []Note    `json:"notes,omitempty" yaml:"notes,omitempty"`
+
+	Checkpoint *checkpoint.Checkpoint `json:"checkpoint,omitempty" yaml:"checkpoint,omitempty"` // the last one
+	Verify     []Log                  `json:"verify,omitempty" yaml:"verify,omitempty"`         // what the gates printed in the last "hacky verify"
+}
+
+// Gate is a validation command of a subtask.
+type Gate struct {
+	Level     int    `json:"level" yaml:"level"`
+	Name      string `json:"name,omitempty" yaml:"name,omitempty"`
+	Run       string `json:"run" yaml:"run"`
+	TimeoutMs int64  `json:"timeoutMs,omitempty" yaml:"timeoutMs,omitempty"`
 }
 
 // Item is another item that is named.
@@ -157,9 +209,11 @@ type Item struct {
 
 // Note is what somebody said with hacky set --note.
 type Note struct {
-	At     time.Time `json:"at" yaml:"at"`
-	Status string    `json:"status" yaml:"status"`
-	Note   string    `json:"note" yaml:"note"`
+	At       time.Time `json:"at" yaml:"at"`
+	Status   string    `json:"status" yaml:"status"`
+	Note     string    `json:"note" yaml:"note"`
+	Subtasks int       `json:"subtasks,omitempty" yaml:"subtasks,omitempty"` // it was said of; not where a subtask is shown
+	IDs      []string  `json:"ids,omitempty" yaml:"ids,omitempty"`           // the first 20 of them
 }
 
 // Attempt is a line of artifacts/attempts.ndjson, whose keys it keeps.

@@ -30,6 +30,7 @@ type Comment struct {
 	At   time.Time
 	To   backlog.Status
 	Text string
+	IDs  []string // the subtasks, of those that were asked about
 }
 
 // commentLine is a line of the file.
@@ -106,9 +107,32 @@ func (s *Session) Comment(text string, to backlog.Status, ids []string) (err err
 	return f.Sync()
 }
 
-// Comments are what was said about a subtask, oldest first; the last most of
-// them. Lines that are no comments are passed over: people may edit the file.
+// Comments are what was said about an item, or about subtasks below it, oldest
+// first; the last most of them.
 func Comments(l Location, id string, most int) ([]Comment, error) {
+	mark := []byte(`"` + id + `"`)
+	if kind, err := backlog.ParseID(id); err == nil && kind != backlog.Subtask {
+		mark = []byte(`"` + id + `.`)
+	}
+	return readComments(l, most, func(line []byte) bool { return bytes.Contains(line, mark) }, func(c *commentLine) {
+		c.IDs = slices.DeleteFunc(c.IDs, func(other string) bool { return other != id && !strings.HasPrefix(other, id+".") })
+	})
+}
+
+// CommentsBetween are what was said of any subtasks between two moments, oldest
+// first; the last most of them.
+func CommentsBetween(l Location, from, to time.Time, most int) ([]Comment, error) {
+	return readComments(l, most, func([]byte) bool { return true }, func(c *commentLine) {
+		if c.At.Before(from) || c.At.After(to) {
+			c.IDs = nil
+		}
+	})
+}
+
+// readComments reads the lines that mark fits, of which narrow leaves the ids
+// that are asked about. A comment that took several lines is one again. Lines
+// that are no comments are passed over: people may edit the file.
+func readComments(l Location, most int, mark func(line []byte) bool, narrow func(*commentLine)) ([]Comment, error) {
 	f, err := os.OpenFile(commentsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -118,15 +142,13 @@ func Comments(l Location, id string, most int) ([]Comment, error) {
 	}
 	defer f.Close() //nolint:errcheck // only read from
 	var out []Comment
-	mark := []byte(`"` + id + `"`)
 	lines := bufio.NewReaderSize(f, 1<<16)
 	for {
 		line, err := readLine(lines)
 		var c commentLine
-		if bytes.Contains(line, mark) && json.Unmarshal(line, &c) == nil && slices.Contains(c.IDs, id) && CheckComment(c.Note) == nil {
-			if out = append(out, Comment{c.At, c.To, c.Note}); len(out) > most {
-				out = out[1:]
-			}
+		if mark(line) && json.Unmarshal(line, &c) == nil && CheckComment(c.Note) == nil {
+			narrow(&c)
+			out = addComment(out, c, most)
 		}
 		if errors.Is(err, io.EOF) {
 			return out, nil
@@ -135,6 +157,20 @@ func Comments(l Location, id string, most int) ([]Comment, error) {
 			return out, fmt.Errorf("read comments: %w", err)
 		}
 	}
+}
+
+func addComment(list []Comment, c commentLine, most int) []Comment {
+	if len(c.IDs) == 0 {
+		return list
+	}
+	if n := len(list); n > 0 && list[n-1].At.Equal(c.At) && list[n-1].To == c.To && list[n-1].Text == c.Note {
+		list[n-1].IDs = append(list[n-1].IDs, c.IDs...)
+		return list
+	}
+	if list = append(list, Comment{c.At, c.To, c.Note, c.IDs}); len(list) > most {
+		list = list[1:]
+	}
+	return list
 }
 
 func commentsPath(dir string) string { return filepath.Join(dir, "artifacts", "notes.ndjson") }

@@ -44,7 +44,9 @@ func TestComments(t *testing.T) {
 	for _, c := range []struct{ id, want string }{
 		{"P1.M1.T1.S1", "Failed both"},
 		{"P1.M1.T1.S2", "Planned 0\nlines;Planned 1\nlines;Planned 2\nlines"},
-		{"P1.M1.T1", ""},
+		{"P1.M1.T1", "Planned 0\nlines;Planned 1\nlines;Planned 2\nlines"}, // a parent hears what is said below it
+		{"P1.M1.T2", ""},
+		{"P1.M1.T", ""},
 	} {
 		comments, err := Comments(l, c.id, 3)
 		var got []string

@@ -67,7 +67,49 @@ func TestHistoryManyFailed(t *testing.T) {
 	}
 	put(t, filepath.Join(l.Dir, "artifacts", "attempts.ndjson"), b.String())
 	runs, err := History(l, 0)
-	if err != nil || len(runs) != 1 || runs[0].Failed != 1000 || len(runs[0].FailedIDs) != MaxFailedIDs {
+	if err != nil || len(runs) != 1 || runs[0].Failed != 1000 || len(runs[0].FailedIDs) != MaxRunIDs {
 		t.Errorf("%d runs, %v", len(runs), err)
+	}
+}
+
+// A run is found by its id or the beginning of it, with what became of each
+// subtask, what changed in git, and what was said meanwhile.
+func TestFindRun(t *testing.T) {
+	l := home(t, sample(planned(2)...))
+	if err := os.Mkdir(filepath.Join(l.Dir, "artifacts"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	changed := func(line string, more string) string { return strings.TrimSuffix(line, "}\n") + `,"git":` + more + "}\n" }
+	put(t, filepath.Join(l.Dir, "artifacts", "attempts.ndjson"),
+		attemptLine("a-1", sub(1), 1, "transient", 10, 12)+
+			changed(attemptLine("a-1", sub(2), 1, "permanent", 8, 11), `{"before":"x","after":"x","files":2,"insertions":3,"deletions":1}`)+
+			changed(attemptLine("a-1", sub(1), 2, "ok", 13, 20), `{"before":"x","after":"y","files":1,"insertions":4,"deletions":0,"commit":"y"}`)+
+			attemptLine("a-12", sub(3), 1, "interrupted", 30, 40)+attemptLine("b", sub(4), 1, "ok", 50, 51))
+	for id, want := range map[string]string{"a-1": "a-1", "a-12": "a-12", "b": "b"} {
+		r, err := FindRun(l, id)
+		if err != nil || r.ID != want {
+			t.Errorf("%s: %v, %v", id, r, err)
+		}
+	}
+	for id, want := range map[string]string{"": "no run", "c": "no run", "a": "2 runs have ids that begin with \"a\": the first is a-1, the last is a-12"} {
+		if _, err := FindRun(l, id); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	r, err := FindRun(l, "a-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `[{P1.M1.T1.S1 ok  2 9s} {P1.M1.T1.S2 permanent  1 3s}] {1 3 7 1} [P1.M1.T1.S1] [P1.M1.T1.S2]`
+	if got := fmt.Sprint(r.Subtasks, r.Git, r.CompletedIDs, r.FailedIDs); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	note := func(second int, text, id string) string {
+		return fmt.Sprintf(`{"at":%q,"to":"Failed","note":%q,"ids":[%q]}`+"\n", time.Unix(1_700_000_000+int64(second), 0).UTC().Format(time.RFC3339), text, id)
+	}
+	put(t, filepath.Join(l.Dir, "artifacts", "notes.ndjson"), note(7, "before", sub(1))+note(9, "one", sub(1))+note(9, "one", sub(2))+note(20, "last", sub(1))+note(21, "after", sub(1)))
+	got, err := CommentsBetween(l, r.Started, r.Ended, 20)
+	if err != nil || len(got) != 2 || got[0].Text != "one" || len(got[0].IDs) != 2 || got[1].Text != "last" {
+		t.Errorf("%v, %v", got, err)
 	}
 }

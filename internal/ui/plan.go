@@ -125,7 +125,7 @@ func (p *Plan) critical(line func(format string, args ...any)) {
 	c := &p.Critical
 	size := subtasks(len(c.IDs))
 	if c.Points > 0 {
-		size += ", " + storyPoints(c.Points)
+		size += ", " + StoryPoints(c.Points)
 	}
 	if c.Seconds != nil {
 		size += ", " + Duration(seconds(*c.Seconds))
@@ -172,7 +172,8 @@ func seconds(s float64) time.Duration {
 	return math.MaxInt64 / 2
 }
 
-func storyPoints(n float64) string {
+// StoryPoints is "1 story point", "2.5 story points".
+func StoryPoints(n float64) string {
 	text := strconv.FormatFloat(math.Round(n*10)/10, 'f', -1, 64)
 	if text == "1" {
 		return "1 story point"
