@@ -36,7 +36,8 @@ files; on a terminal, control characters are taken out. It takes no lock.
 With -f what is still printed follows, through retries and stages, until the
 subtask is at rest: it has ended, or no run is going on.
 
-Exit codes: 0, 2 there is no such subtask or a log cannot be read.`,
+Exit codes: 0, 2 there is no such subtask, attempt or stage, or a log cannot be
+read, 130/143 ended by Ctrl+C or SIGTERM while it followed.`,
 		Example: `  hacky logs P1.M1.T1.S1 --tail 20
   hacky logs -f P1.M1.T1.S1 --stage implement`,
 		Args: exactArgs("ID"),
@@ -97,7 +98,7 @@ func (a *app) logs(ctx context.Context, loc session.Location, id string, o logsO
 	if o.output != "text" {
 		return a.listLogs(l, statuses[i])
 	}
-	p := &logPrinter{w: a.stdout, root: root, id: id, tail: o.tail, at: map[string]int64{}}
+	p := &logPrinter{w: a.stdout, root: root, id: id, tail: o.tail, width: a.width(), at: map[string]int64{}}
 	if isTerminal(a.stdout) {
 		p.w = newCleaner(a.stdout)
 	}
@@ -106,6 +107,9 @@ func (a *app) logs(ctx context.Context, loc session.Location, id string, o logsO
 	}
 	sections, err := l.sections()
 	if err != nil {
+		return err
+	}
+	if err := l.unfit(sections); err != nil {
 		return err
 	}
 	if len(sections) == 0 {
@@ -119,6 +123,9 @@ func (a *app) logs(ctx context.Context, loc session.Location, id string, o logsO
 func (a *app) listLogs(l *logReader, status backlog.Status) error {
 	sections, err := l.sections()
 	if err != nil {
+		return err
+	}
+	if err := l.unfit(sections); err != nil {
 		return err
 	}
 	if sections == nil {
@@ -164,6 +171,39 @@ func (l *logReader) sections() ([]result.Log, error) {
 	}
 	slices.SortStableFunc(out, func(a, b result.Log) int { return cmp.Compare(order(a.Attempt), order(b.Attempt)) })
 	return out, nil
+}
+
+// unfit says what --attempt and --stage may name, if nothing is like that.
+func (l *logReader) unfit(sections []result.Log) error {
+	if len(sections) > 0 || l.o.attempt == 0 && l.o.stage == "" {
+		return nil
+	}
+	wanted := l.o
+	all := *l
+	all.o.attempt, all.o.stage = 0, ""
+	there, err := all.sections()
+	if err != nil {
+		return err
+	}
+	if len(there) == 0 {
+		return fmt.Errorf("%s has no logs yet", l.id)
+	}
+	var attempts, stages []string
+	for _, s := range there {
+		if n := strconv.Itoa(s.Attempt); s.Attempt != verified && !slices.Contains(attempts, n) {
+			attempts = append(attempts, n)
+		}
+		if (wanted.attempt == 0 || wanted.attempt == s.Attempt) && !slices.Contains(stages, s.Stage) {
+			stages = append(stages, s.Stage)
+		}
+	}
+	switch {
+	case wanted.attempt != 0 && len(stages) == 0 && len(attempts) == 0:
+		return fmt.Errorf("--attempt: %s has logs of no attempt, but of \"hacky verify\"", l.id)
+	case wanted.attempt != 0 && len(stages) == 0:
+		return fmt.Errorf("--attempt: %s has no logs of attempt %d; there are %s", l.id, wanted.attempt, strings.Join(attempts, ", "))
+	}
+	return fmt.Errorf("--stage: %s has no log of a stage or gate %q; there are %s", l.id, wanted.stage, strings.Join(stages, ", "))
 }
 
 // verified stands for no attempt, but the last "hacky verify".
@@ -283,6 +323,7 @@ const pollEvery = 200 * time.Millisecond
 // follow prints until the subtask is at rest. What comes is looked for, not
 // waited for: notifications do not work on all file systems.
 func (a *app) follow(ctx context.Context, l *logReader, p *logPrinter) error {
+	ctx, interrupted := interruptible(ctx)
 	w := watch{loc: l.loc, id: l.id}
 	for {
 		rest, status, err := w.atRest(l) // before the last look at the logs
@@ -299,7 +340,7 @@ func (a *app) follow(ctx context.Context, l *logReader, p *logPrinter) error {
 		}
 		p.tail = -1 // of what comes, everything
 		if rest {
-			if err := p.end(); err != nil {
+			if err := errors.Join(l.unfit(sections), p.end()); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(a.stderr, "%s is %s\n", l.id, status)
@@ -312,7 +353,13 @@ func (a *app) follow(ctx context.Context, l *logReader, p *logPrinter) error {
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			if isTerminal(a.stdout) { // it has printed ^C
+				p.middle = true
+			}
+			if err := errors.Join(p.pause(), p.end()); err != nil {
+				return err
+			}
+			return &exitError{code: interrupted()}
 		case <-time.After(pollEvery):
 		}
 	}

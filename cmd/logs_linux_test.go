@@ -141,3 +141,24 @@ func TestLogsClean(t *testing.T) {
 		t.Errorf("%q on a terminal", text)
 	}
 }
+
+// Ctrl+C ends logs -f with the code of other commands, and the prompt gets a line
+// of its own.
+func TestLogsFollowInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := session(t, oneTask(subtask{run: `"printf begun; until test -e go-on; do sleep 0.02; done"`}))
+	run := start(t, dir)
+	eventually(t, "there is a log", func() bool {
+		return exists(filepath.Join(dir, "artifacts", "P1.M1.T1.S1", "attempt-1", "run.log"))
+	})
+	r, master := inTerminal(t, dir, "logs", "-f", "P1.M1.T1.S1")
+	r.marker += " and what the run has started is none of its business"
+	r.says("begun")
+	if _, err := master.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	r.ends(130)
+	eventually(t, "all output is read", func() bool { return strings.HasSuffix(r.stderr.String(), "begun^C\r\n") })
+	write(t, filepath.Join(dir, "go-on"), "")
+	run.ends(0)
+}

@@ -22,6 +22,7 @@ type logPrinter struct {
 	id   string
 	tail int
 
+	width  int              // of the terminal; 0: it is none
 	at     map[string]int64 // how far each log is printed
 	last   string           // the one printed last
 	middle bool             // of a line
@@ -117,7 +118,7 @@ func (p *logPrinter) header(s result.Log, key string) error {
 	if !first {
 		line.WriteByte('\n')
 	}
-	fmt.Fprintf(&line, "== %s ==\n", text)
+	line.WriteString(ui.Wrap("== "+text+" ==", p.width, "   ") + "\n")
 	p.middle = false
 	_, err := io.WriteString(p.w, line.String())
 	return err

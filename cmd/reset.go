@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,11 +20,11 @@ func (a *app) resetCmd() *cobra.Command {
 		Short: "Put failed and interrupted subtasks back to Planned",
 		Long: `Put subtasks that are Failed, or that a run left as if they were running, back
 to Planned, so that a run that goes on or else the next one takes them up; without
-ids all that are Failed.
-Ids and patterns are as in "hacky set". With --downstream also what depends on
-them, directly or not, Complete ones included, as what they were made from is
-made anew. What a run executes just now is left alone, and so is what is
-Obsolete. On a terminal it asks before it changes more than 20.
+ids all of them. Ids and patterns are as in "hacky set"; what is below or fits
+them and is left alone is counted. With --downstream also what depends on them,
+directly or not, Complete ones included, as what they were made from is made
+anew. What a run executes just now is left alone, and so is what is Obsolete. On
+a terminal it asks before it changes more than 20.
 
 Exit codes: 0 written, 1 you said no, 2 mistake in the call, 3 tasks.json cannot
 be written and the updates wait in the recovery file.`,
@@ -39,7 +40,7 @@ be written and the updates wait in the recovery file.`,
 				if err != nil {
 					return nil, nil, err
 				}
-				r := resetting{b: b, statuses: statuses, held: held, named: map[int32]bool{}}
+				r := resetting{b: b, statuses: statuses, held: held, here: a.sessionArg(loc.Path()), named: map[int32]bool{}}
 				return r.choose(ids, downstream)
 			}
 			return a.edit(c.Context(), cfg, log, e)
@@ -56,8 +57,10 @@ type resetting struct {
 	b        *backlog.Backlog
 	statuses []backlog.Status
 	held     *session.Holder
+	here     string         // how a command for the user names the session
 	named    map[int32]bool // by an id of their own
 	left     []string
+	others   []int32 // left alone without being named
 }
 
 func (r *resetting) choose(ids []string, downstream bool) ([]int32, []string, error) {
@@ -87,7 +90,39 @@ func (r *resetting) choose(ids []string, downstream bool) ([]int32, []string, er
 			}
 		}
 	}
-	return chosen, r.left, nil
+	return chosen, append(r.left, r.counted(chosen)...), nil
+}
+
+// counted says how many were left alone that were not named, and not chosen for
+// another reason.
+func (r *resetting) counted(chosen []int32) []string {
+	taken := make([]bool, r.b.Len())
+	for _, i := range chosen {
+		taken[i] = true
+	}
+	counts := make([]int, len(backlog.Statuses()))
+	for _, i := range r.others {
+		if !taken[i] {
+			counts[r.statuses[i]]++
+		}
+	}
+	var parts []string
+	for _, st := range backlog.Statuses() {
+		n := counts[st]
+		switch {
+		case n == 0:
+		case st == backlog.Planned:
+			parts = append(parts, fmt.Sprintf("%d %s already", n, st))
+		case st.Running():
+			parts = append(parts, fmt.Sprintf("%d %s in a run", n, st))
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", n, st))
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return []string{"left alone: " + strings.Join(parts, ", ")}
 }
 
 func (r *resetting) candidates(ids []string) ([]int32, error) {
@@ -101,7 +136,7 @@ func (r *resetting) candidates(ids []string) ([]int32, error) {
 	}
 	var out []int32
 	for i := range r.b.Items {
-		if r.b.Items[i].Kind == backlog.Subtask && r.statuses[i] == backlog.Failed {
+		if st := r.statuses[i]; r.b.Items[i].Kind == backlog.Subtask && (st == backlog.Failed || st.Running() && r.held == nil) {
 			out = append(out, int32(i))
 		}
 	}
@@ -113,10 +148,11 @@ func (r *resetting) leave(i int32, say bool) {
 	id, st := r.b.Items[i].ID, r.statuses[i]
 	switch {
 	case !say:
+		r.others = append(r.others, i)
 	case st.Running():
 		r.left = append(r.left, fmt.Sprintf("%s: %s, left alone: a run executes it (%s)", id, st, r.held.Says))
 	default:
-		r.left = append(r.left, fmt.Sprintf("%s: %s, left alone; if it is to be done again, type: hacky set %[1]s Planned", id, st))
+		r.left = append(r.left, fmt.Sprintf("%s: %s, left alone; if it is to be done again, type: hacky set%[3]s %[1]s Planned", id, st, r.here))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/session"
+	"github.com/hacky-run/hacky/internal/ui"
 )
 
 func (a *app) setCmd() *cobra.Command {
@@ -26,7 +27,7 @@ func (a *app) setCmd() *cobra.Command {
 below it; of a pattern such as 'P1.M2.*' (* any text, ? one character, [12] one
 of these; quote it): of all subtasks whose ids it fits. The parents' statuses
 follow. It works while a run is going on. On a terminal it asks before it
-changes more than 20.
+changes more than 20; of more than 20 it names the first, and counts all.
 
 Statuses: Planned, Researching, Implementing, Retrying, Complete, Failed,
 Obsolete. Exit codes: 0 written, 1 you said no, or another program has set
@@ -186,7 +187,7 @@ func (a *app) edit(ctx context.Context, cfg *config.Config, log zerolog.Logger, 
 			return a.tell(e, c)
 		}
 		if n := c.changed(e.to); n > askAbove {
-			if err := a.confirm(fmt.Sprintf("Set %d subtasks to %s?", n, e.to)); err != nil {
+			if err := a.confirm(fmt.Sprintf("Set %d subtasks to %s (%s)?", n, e.to, c.breakdown(e.to, ""))); err != nil {
 				return err
 			}
 			confirmed = map[string]bool{}
@@ -258,24 +259,51 @@ func (c *chosen) changes(to backlog.Status) []session.Change {
 	return out
 }
 
-// tell prints what has changed, or would.
-func (a *app) tell(e edit, c *chosen) error {
-	var text strings.Builder
-	for k, id := range c.ids {
-		if c.from[k] == e.to {
-			fmt.Fprintf(&text, "%s: %s already\n", id, e.to)
-		} else {
-			fmt.Fprintf(&text, "%s: %s -> %s\n", id, c.from[k], e.to)
+// breakdown counts by status what is not what it is to be. then stands behind
+// each.
+func (c *chosen) breakdown(to backlog.Status, then string) string {
+	counts := make([]int, len(backlog.Statuses()))
+	for _, from := range c.from {
+		counts[from]++
+	}
+	var parts []string
+	for _, st := range backlog.Statuses() {
+		if n := counts[st]; n > 0 && st != to {
+			parts = append(parts, fmt.Sprintf("%d %s%s", n, st, then))
 		}
 	}
-	for _, line := range c.left {
-		fmt.Fprintln(&text, line)
+	return strings.Join(parts, ", ")
+}
+
+// tell prints what has changed, or would: of many the first ones, and a summary.
+func (a *app) tell(e edit, c *chosen) error {
+	var text strings.Builder
+	prose := func(line string) { text.WriteString(ui.Wrap(line, a.width(), "  ") + "\n") }
+	for k, id := range c.ids[:min(len(c.ids), askAbove)] {
+		if c.from[k] == e.to {
+			prose(fmt.Sprintf("%s: %s already", id, e.to))
+		} else {
+			prose(fmt.Sprintf("%s: %s -> %s", id, c.from[k], e.to))
+		}
+	}
+	if n := len(c.ids) - askAbove; n > 0 {
+		all := c.breakdown(e.to, " -> "+e.to.String())
+		if same := len(c.ids) - c.changed(e.to); same > 0 {
+			all = strings.TrimPrefix(fmt.Sprintf("%s, %d %s already", all, same, e.to), ", ")
+		}
+		prose(fmt.Sprintf("... and %d more; all %d: %s", n, len(c.ids), all))
+	}
+	for _, line := range c.left[:min(len(c.left), askAbove)] {
+		prose(line)
+	}
+	if n := len(c.left) - askAbove; n > 0 {
+		prose(fmt.Sprintf("... and %d more like these", n))
 	}
 	switch {
 	case e.dryRun:
-		fmt.Fprintf(&text, "dry run: %s would change\n", count(c.changed(e.to), "subtask"))
+		prose(fmt.Sprintf("dry run: %s would change", count(c.changed(e.to), "subtask")))
 	case text.Len() == 0:
-		text.WriteString("nothing to do: no subtask has such a status\n")
+		prose("nothing to do: no subtask has such a status")
 	}
 	_, err := fmt.Fprint(a.stdout, text.String())
 	return err

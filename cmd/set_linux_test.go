@@ -36,7 +36,7 @@ func TestAsksBeforeMany(t *testing.T) {
 			dir := session(t, failed(c.n))
 			r, master := inTerminal(t, dir, strings.Fields(c.args)...)
 			if c.answer != "" {
-				r.says("Set 21 subtasks to Planned? [y/N] ")
+				r.says("Set 21 subtasks to Planned (21 Failed)? [y/N] ")
 				if n := count(dir, "Planned"); n > 0 {
 					t.Errorf("%d were set before the answer", n)
 				}
@@ -53,8 +53,12 @@ func TestAsksBeforeMany(t *testing.T) {
 			}
 		})
 	}
-	dir := session(t, failed(30))
-	hacky(t, dir, "reset").wants(t, 0)
+	dir := session(t, strings.Replace(failed(30), `"Failed"`, `"Implementing"`, 3))
+	r := hacky(t, dir, "reset")
+	r.wants(t, 0)
+	if got := lines(r.stdout); len(got) != 21 || got[20] != "... and 10 more; all 30: 3 Implementing -> Planned, 27 Failed -> Planned" {
+		t.Errorf("%d lines: %s", len(got), r.stdout)
+	}
 	if n := count(dir, "Planned"); n != 30 {
 		t.Errorf("%d are Planned after a reset without a terminal, want 30", n)
 	}
@@ -67,7 +71,7 @@ func TestChangedWhileAsked(t *testing.T) {
 	hacky(t, dir, "set", "P1", "Failed").wants(t, 0)
 	hacky(t, dir, "set", "P1.M1.T1.S24", "P1.M1.T1.S25", "Planned").wants(t, 0)
 	r, master := inTerminal(t, dir, "reset")
-	r.says("Set 23 subtasks to Planned? [y/N] ")
+	r.says("Set 23 subtasks to Planned (23 Failed)? [y/N] ")
 	hacky(t, dir, "set", "P1.M1.T1.S3", "Complete").wants(t, 0)
 	hacky(t, dir, "set", "P1.M1.T1.S24", "Failed").wants(t, 0)
 	if _, err := master.WriteString("yes\n"); err != nil {

@@ -37,7 +37,8 @@ func (a *app) statusCmd() *cobra.Command {
 the items, finished branches folded. --status and --stale list the subtasks that
 are like that, --scope looks at a part. It takes no lock and writes nothing.
 
-Exit codes: 0, or 2 if the backlog cannot be read.`,
+Exit codes: 0, 2 if the backlog cannot be read, 130/143 when Ctrl+C or SIGTERM
+ended --watch.`,
 		Example: `  hacky status --watch
   hacky status --stale 30m
   hacky status -o json | jq '.counts'`,

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -34,8 +32,7 @@ func (a *app) watch(ctx context.Context, cfg *config.Config, o statusOptions) er
 	if name, _ := a.env.Lookup("TERM"); name == "" || name == "dumb" {
 		return errors.New("--watch needs a terminal that can move the cursor, and TERM says that this one cannot; \"hacky status\" shows it once")
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
+	ctx, interrupted := interruptible(ctx)
 	var (
 		st      *ui.Status
 		l       *look
@@ -93,7 +90,11 @@ func (a *app) watch(ctx context.Context, cfg *config.Config, o statusOptions) er
 		drawn, columns = len(lines), width
 		select {
 		case <-ctx.Done():
-			return nil // the picture stays, and the cursor is below it
+			// The picture stays; the terminal has printed ^C below it.
+			if _, err := out.WriteString("\r\x1b[K"); err != nil {
+				return err
+			}
+			return &exitError{code: interrupted()}
 		case <-tick.C:
 		}
 	}

@@ -16,7 +16,7 @@ import (
 func screen(t *testing.T, out string) []string {
 	t.Helper()
 	lines := []string{""}
-	row := 0
+	row, begin := 0, true // of the line
 	escape := regexp.MustCompile(`^\x1b\[(\d*)([A-Z])`)
 	for out != "" {
 		switch m := escape.FindStringSubmatch(out); {
@@ -30,6 +30,9 @@ func screen(t *testing.T, out string) []string {
 			}
 			out = out[len(m[0]):]
 		case m != nil && m[2] == "K":
+			if begin {
+				lines[row] = ""
+			}
 			out = out[len(m[0]):]
 		case m != nil && m[2] == "J":
 			lines = append(lines[:row], "")
@@ -37,18 +40,20 @@ func screen(t *testing.T, out string) []string {
 		case out[0] == '\x1b':
 			t.Fatalf("unknown: %q", out[:min(len(out), 20)])
 		case out[0] == '\r':
+			begin = true
 			out = out[1:]
 		case out[0] == '\n':
 			if row++; row == len(lines) {
 				lines = append(lines, "")
 			}
+			begin = true
 			out = out[1:]
 		default:
 			end := strings.IndexAny(out, "\r\n\x1b")
 			if end < 0 {
 				end = len(out)
 			}
-			lines[row] = out[:end]
+			lines[row], begin = out[:end], false
 			out = out[end:]
 		}
 	}
@@ -94,9 +99,9 @@ func TestWatch(t *testing.T) {
 	if _, err := master.WriteString("\x03"); err != nil {
 		t.Fatal(err)
 	}
-	r.ends(0)
-	text := strings.ReplaceAll(uncoloured(r.stderr.String()), "^C", "") // what the terminal echoes
-	lines := screen(t, text)
+	r.ends(130)
+	eventually(t, "all output is read", func() bool { return strings.HasSuffix(r.stderr.String(), "\r\x1b[K") })
+	lines := screen(t, uncoloured(r.stderr.String())) // nothing is left of the ^C that the terminal echoes
 	shown := strings.Join(lines, "\n")
 	if strings.Count(shown, "PROGRESS") != 1 || strings.Count(shown, "2 subtasks: 1 Complete, 1 Obsolete") != 1 || lines[len(lines)-1] != "" {
 		t.Errorf("the screen shows\n%s", shown)
