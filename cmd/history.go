@@ -202,7 +202,7 @@ func printRun(w io.Writer, on ui.Screen, r *result.Run, now time.Time) error {
 		prose(remark)
 	}
 	b.WriteByte('\n')
-	g := ui.NewGrid(ui.Column{}, ui.Column{}, ui.Column{Least: 10, Drop: 1, Words: true}, ui.Column{}, ui.Column{Least: 10, Words: true})
+	g := ui.NewGrid(ui.Column{}, ui.Column{}, ui.Column{Least: 10, Drop: 1, Words: true}, ui.Column{}, ui.Column{Least: 10, Below: true, Words: true})
 	g.Grow(len(r.Subtasks))
 	for k := range r.Subtasks {
 		s := &r.Subtasks[k]

@@ -332,7 +332,7 @@ func printAttempt(p *printer, r result.Attempt, dir string, now time.Time) {
 			}
 		}
 		if c.Log != "" {
-			text += "  " + ui.Clean(dir+"/"+c.Log)
+			text += "  " + ui.Clean(filepath.Join(dir, c.Log))
 		}
 		p.line(8, "%s", text)
 	}

@@ -59,11 +59,19 @@ func (n *Next) Explain(failed string) {
 	}
 }
 
+// lastOf is what stands behind the last comma.
+func lastOf(text string) string {
+	if at := strings.LastIndex(text, ", "); at >= 0 {
+		return text[at+2:]
+	}
+	return text
+}
+
 // Table prints it for people.
 func (n *Next) Table(w io.Writer, on Screen, now time.Time) error {
 	var b strings.Builder
 	g := NewGrid(Column{Head: "ID"}, Column{Head: "TITLE", Least: 10, Words: true},
-		Column{Head: "STATUS", Short: func(text string) string { return strings.TrimPrefix(text, "Implementing, ") }})
+		Column{Head: "STATUS", Short: lastOf})
 	g.Grow(len(n.Ready))
 	for _, s := range n.Ready {
 		status := s.Status

@@ -78,7 +78,6 @@ const (
 // be known of them all. width is the terminal's; 0 is no limit.
 func (p *Plan) Text(w io.Writer, width int, now time.Time) error {
 	var b strings.Builder
-	line := func(format string, args ...any) { b.WriteString(cut(fmt.Sprintf(format, args...), width) + "\n") }
 	for k := range p.Subtasks {
 		s := &p.Subtasks[k]
 		text := s.ID + "  " + Clean(s.Title)
@@ -98,20 +97,20 @@ func (p *Plan) Text(w io.Writer, width int, now time.Time) error {
 	}
 	for k, wave := range p.Waves {
 		if k == shownWaves && len(p.Waves) > k+1 {
-			line("... and %d more waves", len(p.Waves)-k)
+			prose(fmt.Sprintf("... and %d more waves", len(p.Waves)-k))
 			break
 		}
-		line("wave %d: %s: %s", k+1, subtasks(len(wave)), few(wave, ", "))
+		prose(fmt.Sprintf("wave %d: %s: %s", k+1, subtasks(len(wave)), few(wave, ", ")))
 	}
 	if p.Total > 0 {
-		p.critical(line)
+		prose(p.critical())
 		prose(p.estimate())
 	}
 	for k := range p.Held {
 		prose(p.Held[k].says(now))
 	}
 	if n := p.OutOfScope.Count; n > 0 {
-		line("out of scope: %s unfinished: %s", subtasks(n), few(p.OutOfScope.IDs, ", "))
+		prose(fmt.Sprintf("out of scope: %s unfinished: %s", subtasks(n), few(p.OutOfScope.IDs, ", ")))
 	}
 	if p.Refused != "" {
 		b.WriteByte('\n')
@@ -121,7 +120,7 @@ func (p *Plan) Text(w io.Writer, width int, now time.Time) error {
 	return err
 }
 
-func (p *Plan) critical(line func(format string, args ...any)) {
+func (p *Plan) critical() string {
 	c := &p.Critical
 	size := subtasks(len(c.IDs))
 	if c.Points > 0 {
@@ -130,7 +129,7 @@ func (p *Plan) critical(line func(format string, args ...any)) {
 	if c.Seconds != nil {
 		size += ", " + Duration(seconds(*c.Seconds))
 	}
-	line("critical path: %s: %s", size, few(c.IDs, " > "))
+	return fmt.Sprintf("critical path: %s: %s", size, few(c.IDs, " > "))
 }
 
 // estimate says when it would end, and what that rests on.

@@ -391,7 +391,7 @@ func (h *Hold) says(now time.Time) string {
 // detailed is a list whose rows begin with a word, and end in a detail that is
 // worth more than the title.
 func detailed() *Grid {
-	return NewGrid(Column{}, Column{}, Column{Least: 10, Drop: 1, Words: true}, Column{Least: 14, Short: WithoutAgo, Words: true})
+	return NewGrid(Column{}, Column{}, Column{Least: 10, Drop: 1, Words: true}, Column{Least: 14, Below: true, Short: WithoutAgo, Words: true})
 }
 
 // lists tells what runs, was interrupted, failed and is blocked, a line each.
@@ -462,7 +462,7 @@ func (s *Status) matches(b *bufio.Writer, on Screen, now time.Time) error {
 		return nil
 	}
 	g := NewGrid(Column{Head: "STATUS", Drop: 2}, Column{Head: "ID"}, Column{Head: "TITLE", Least: 10, Drop: 1, Words: true},
-		Column{Least: 14, Short: WithoutAgo, Words: true})
+		Column{Least: 14, Below: true, Short: WithoutAgo, Words: true})
 	g.Grow(len(s.Matches))
 	for _, l := range s.Matches {
 		g.Row(l.Status, l.ID, Clean(l.Title), l.detail(now))

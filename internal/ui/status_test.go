@@ -34,7 +34,8 @@ P1  建立一個可...   Planned  1/2   #####.....  50%
 
 2 subtasks: 1 Complete, 1 Failed
 
-failed  P1.M1.T1.S1  解析所有設定檔的模...  exit 1
+failed  P1.M1.T1.S1  解析所有設定檔的模組並且測試
+     exit 1
 `
 	if table.String() != want {
 		t.Errorf("table:\n%swant:\n%s", table.String(), want)

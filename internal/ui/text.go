@@ -137,13 +137,18 @@ type Column struct {
 	Head  string
 	Least int                 // what it keeps when it is cut, in columns of the terminal; 0: it is never cut
 	Drop  int                 // it may be left out, that with the highest number first; 0: it stays
+	Below bool                // below narrow columns its cells stand on lines of their own
 	Words bool                // other people's words: they are not coloured
 	Short func(string) string // what its cells can do without; nil: nothing
 }
 
+// narrow is the width below which there is no room for long text beside the rest.
+const narrow = 60
+
 // Grid is text in columns, each as wide as its widest cell. Where that is too
 // wide, cells first lose what they can do without, then columns are cut, the
-// widest first, and when that is not enough some are left out.
+// widest first, and when that is not enough some are left out. In a narrow
+// terminal what matters most stands below its row.
 type Grid struct {
 	columns []Column
 	cells   []string // row by row
@@ -182,8 +187,12 @@ func (g *Grid) Note(text string) {
 	g.notes[g.Rows()-1] = append(g.notes[g.Rows()-1], text)
 }
 
-// indented begins the lines below a row.
-const indented = "     "
+// indented begins the lines below a row, and belowLines is how many of them a
+// cell may fill, about.
+const (
+	indented   = "     "
+	belowLines = 3
+)
 
 // Print prints the heads, if there are any, and the rows. A cell that is a
 // status and nothing else is coloured.
@@ -225,6 +234,11 @@ func (g *Grid) Print(w io.Writer, on Screen) error {
 	for r := range g.Rows() {
 		at := r * len(g.columns)
 		line(func(c int) (string, int) { return g.cells[at+c], g.sizes[at+c] })
+		for c := range g.columns {
+			if cell := g.cells[at+c]; cell != "" && g.columns[c].Below && !slices.Contains(kept, c) {
+				b = append(append(b, Wrap(indented+cut(cell, belowLines*(on.Width-len(indented))), on.Width, indented)...), '\n')
+			}
+		}
 		for _, note := range g.notes[r] {
 			b = append(append(b, Wrap(indented+note, on.Width, indented)...), '\n')
 		}
@@ -258,6 +272,9 @@ func (g *Grid) layout(width int) (kept, widths []int) {
 		}
 		g.measure(c, widths)
 		widths[c] = min(widths[c], width)
+	}
+	if width < narrow && total(kept, widths) > width {
+		kept = slices.DeleteFunc(kept, func(c int) bool { return g.columns[c].Below })
 	}
 	for {
 		fair := g.share(kept, widths, width)

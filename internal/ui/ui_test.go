@@ -258,8 +258,13 @@ failed  P1.M1.T1.S10  Short                         because because because b...
      what else there is to say of it, at some length
 `},
 		{40, long, `
-failed  P1.M1.T1.S1   exit 1 at 15:30:45
-failed  P1.M1.T1.S10  because because...
+failed  P1.M1.T1.S1   建立一個可以解...
+     exit 1 at 15:30:45
+failed  P1.M1.T1.S10  Short
+     because because because because
+     because because because because
+     because because because because
+     becaus...
      what else there is to say of it, at
      some length
 `},
