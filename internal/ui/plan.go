@@ -89,7 +89,7 @@ func (p *Plan) Text(w io.Writer, width int, now time.Time) error {
 	prose := func(text string) { b.WriteString(Wrap(text, width, "  ") + "\n") }
 	would := subtasks(p.Total) + " would run"
 	if p.Starts < p.Total {
-		would += fmt.Sprintf("; --max-tasks %d starts the first %d of them only", p.Limits.MaxTasks, p.Starts)
+		would += fmt.Sprintf("; --max-tasks %d stops it after %s", p.Limits.MaxTasks, subtasks(p.Starts))
 	}
 	prose(would)
 	if p.Total > 0 {

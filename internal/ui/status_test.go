@@ -219,3 +219,20 @@ func TestColours(t *testing.T) {
 		}
 	}
 }
+
+// Why something failed is a line, whatever it printed last.
+func TestBecause(t *testing.T) {
+	for _, tt := range []struct {
+		l    Listed
+		want string
+	}{
+		{Listed{Reason: "exit 1"}, "exit 1"},
+		{Listed{LastLine: "said"}, "said"},
+		{Listed{Reason: "exit\x1b[2J 1", LastLine: "\x1b[31mred\x1b[0m \x1b]0;title\x07and\x07 \u202eturned"}, "exit [2J 1: red and   turned"},
+		{Listed{Reason: "exit 1", LastLine: strings.Repeat("x", 5000)}, "exit 1: " + strings.Repeat("x", 197) + "..."},
+	} {
+		if got := tt.l.because(); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
