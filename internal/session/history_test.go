@@ -79,7 +79,7 @@ func TestFindRun(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(l.Dir, "artifacts"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	changed := func(line string, more string) string { return strings.TrimSuffix(line, "}\n") + `,"git":` + more + "}\n" }
+	changed := func(line, more string) string { return strings.TrimSuffix(line, "}\n") + `,"git":` + more + "}\n" }
 	put(t, filepath.Join(l.Dir, "artifacts", "attempts.ndjson"),
 		attemptLine("a-1", sub(1), 1, "transient", 10, 12)+
 			changed(attemptLine("a-1", sub(2), 1, "permanent", 8, 11), `{"before":"x","after":"x","files":2,"insertions":3,"deletions":1}`)+
