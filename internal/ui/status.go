@@ -287,11 +287,16 @@ func plainScalar(s string) bool {
 	if s == "" || s[0]|' ' < 'a' || s[0]|' ' > 'z' || s[len(s)-1] == ' ' {
 		return false
 	}
+	const ( // bit sets of ASCII characters, as this is asked of every title
+		below = 1<<' ' | 1<<'\'' | 1<<'(' | 1<<')' | 1<<',' | 1<<'-' | 1<<'.' | 1<<'/' | (1<<10-1)<<'0'
+		above = (1<<26-1)<<('A'-64) | 1<<('_'-64) | (1<<26-1)<<('a'-64)
+	)
 	wide := false
 	for k := range len(s) {
-		if c := s[k]; c >= 0x80 {
+		switch c := s[k]; {
+		case c >= 0x80:
 			wide = true
-		} else if (c|' ' < 'a' || c|' ' > 'z') && (c < '0' || c > '9') && strings.IndexByte(" ._/-,()'", c) < 0 {
+		case c < 64 && uint64(below)>>c&1 == 0, c >= 64 && uint64(above)>>(c-64)&1 == 0:
 			return false
 		}
 	}
