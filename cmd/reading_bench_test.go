@@ -61,6 +61,7 @@ func BenchmarkReading(b *testing.B) {
 		{"status-planned-json", func() error { return a.status(&cfg, statusOptions{output: "json", statuses: []string{"Planned"}}) }},
 		{"complete", func() error {
 			root := a.root()
+			a.complete(root)
 			root.SetArgs([]string{"__complete", "--session", dir, "show", last[:len(last)-1]})
 			return root.Execute()
 		}},

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -146,12 +147,12 @@ func envVars(env map[string]string, unset map[string]bool) []backlog.EnvVar {
 }
 
 // reference is what expand replaces: a plain $ is common in values.
-var reference = regexp.MustCompile(`\$\{([^}]*)\}`)
+var reference = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{([^}]*)\}`) })
 
 // expand replaces ${NAME} from hacky's own environment. Names that are not set
 // are noted in unset; they are empty.
 func expand(s string, unset map[string]bool) string {
-	return reference.ReplaceAllStringFunc(s, func(ref string) string {
+	return reference().ReplaceAllStringFunc(s, func(ref string) string {
 		name := ref[2 : len(ref)-1]
 		value, ok := os.LookupEnv(name)
 		if !ok {

@@ -53,6 +53,9 @@ func Main(args []string) int {
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, messages: &redirect{to: os.Stderr}, env: config.ProcessEnv()}
 	root := a.root()
 	root.SetArgs(args)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		a.complete(root)
+	}
 	err := root.ExecuteContext(context.Background())
 	a.report(err)
 	return exitCode(err)
@@ -158,7 +161,6 @@ is left waits for a quota, 130/143 interrupted. The help of each command says wh
 	help := a.helpCmd()
 	help.GroupID = "Hacky itself"
 	root.SetHelpCommand(help)
-	a.complete(root)
 	return root
 }
 

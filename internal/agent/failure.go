@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"unicode"
 
@@ -23,7 +24,7 @@ type failure struct {
 }
 
 // escapes are what colours and cursors are made of.
-var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[ -/]*[@-~]")
+var escapes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("\x1b\\[[0-9;?]*[ -/]*[@-~]") })
 
 // told is a failure in the words of a prompt: which command, why, and the last
 // of its output, without what no prompt should carry: colours, NULs, half
@@ -34,7 +35,7 @@ func told(stage, reason string, tail []byte) string {
 			return -1
 		}
 		return r
-	}, escapes.ReplaceAllString(strings.ToValidUTF8(string(tail), ""), ""))
+	}, escapes().ReplaceAllString(strings.ToValidUTF8(string(tail), ""), ""))
 	return fmt.Sprintf("%s failed: %s\n%s", stage, reason, text)
 }
 

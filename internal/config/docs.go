@@ -93,10 +93,10 @@ type Described struct {
 func Limits() Values { return attemptSpan.values() }
 
 // StageName is what the name of a stage looks like; "gate-" is no beginning.
-func StageName() string { return commandName.String() }
+func StageName() string { return commandName().String() }
 
 // VariableName is what the name of a variable looks like.
-func VariableName() string { return variableName.String() }
+func VariableName() string { return variableName().String() }
 
 // Describe is the table, with the keys that say the opposite.
 func Describe() []Described {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/pflag"
@@ -239,12 +240,14 @@ func (d *document) errorAt(line int, format string, args ...any) {
 	d.problems = append(d.problems, problem{FromFile, line, text})
 }
 
-var yamlMessage = regexp.MustCompile(`(?s)^yaml: (?:unmarshal errors:\n\s*)?(?:line (\d+): )?(.*)$`)
+var yamlMessage = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)^yaml: (?:unmarshal errors:\n\s*)?(?:line (\d+): )?(.*)$`)
+})
 
 // badYAML notes an error of the YAML package, with its line where ours is.
 func (d *document) badYAML(err error) {
 	line, text := 0, err.Error()
-	if m := yamlMessage.FindStringSubmatch(text); m != nil {
+	if m := yamlMessage().FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1]) // no line: 0
 		text = m[2]
 	}

@@ -17,7 +17,6 @@ const configFlag = "config"
 // It panics on a name that is not in the table and, as pflag does, on a flag
 // that fs already has.
 func Register(fs *pflag.FlagSet, names ...string) {
-	table := options()
 	wanted := make(map[string]bool)
 	for _, n := range names {
 		wanted[n] = true
@@ -27,12 +26,11 @@ func Register(fs *pflag.FlagSet, names ...string) {
 		delete(wanted, configFlag)
 		fs.Var(&rawValue{flagType: "file"}, configFlag, "the configuration file; without it hacky.yaml is searched for")
 	}
-	for _, o := range table {
-		if !all && !wanted[o.name] {
-			continue
+	for _, r := range rows() {
+		if all || wanted[r.name] {
+			delete(wanted, r.name)
+			r.make().register(fs)
 		}
-		delete(wanted, o.name)
-		o.register(fs)
 	}
 	for n := range wanted {
 		panic("config: no option is named " + n)

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -59,11 +60,11 @@ func asIs[T any](v T) any { return v }
 
 // decimal is the one spelling of a whole number: strconv would also take "+3",
 // and YAML 1.1 reads "010" as 8.
-var decimal = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
+var decimal = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(0|[1-9][0-9]*)$`) })
 
 func parseInteger(text string, least, most int, allowed string) (int, error) {
 	n, err := strconv.Atoi(text)
-	if !decimal.MatchString(text) || err != nil || n < least || n > most {
+	if !decimal().MatchString(text) || err != nil || n < least || n > most {
 		return 0, refused(text, allowed)
 	}
 	return n, nil
@@ -131,11 +132,11 @@ func oneOf(field func(*Config) *string, words ...string) kind {
 // name is that of something which is defined elsewhere, or none, kept as "".
 func name(field func(*Config) *string) kind {
 	const allowed = "none or " + allowedName
-	return parsed("string", allowed, Values{Pattern: commandName.String()}, field, func(text string) (string, error) {
+	return parsed("string", allowed, Values{Pattern: commandName().String()}, field, func(text string) (string, error) {
 		switch {
 		case text == none:
 			return "", nil
-		case !commandName.MatchString(text):
+		case !commandName().MatchString(text):
 			return "", refused(text, allowed)
 		}
 		return text, nil
@@ -176,7 +177,7 @@ func (s span) parse(text string) (time.Duration, error) {
 		return 0, nil
 	}
 	spelled := text
-	if decimal.MatchString(text) {
+	if decimal().MatchString(text) {
 		switch {
 		case s.bareMillis:
 			spelled += "ms"
@@ -270,7 +271,7 @@ func backoff() kind {
 
 const idPattern = `P\d+(\.M\d+(\.T\d+(\.S\d+)?)?)?`
 
-var itemID = regexp.MustCompile(`^` + idPattern + `$`)
+var itemID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + idPattern + `$`) })
 
 // idList takes ids between commas, blanks around them allowed; `all` anywhere
 // makes it nil.
@@ -285,7 +286,7 @@ func idList(field func(*Config) *[]string) kind {
 			switch {
 			case id == "all":
 				all = true
-			case itemID.MatchString(id):
+			case itemID().MatchString(id):
 				ids = append(ids, id)
 			default:
 				return nil, refused(text, allowed)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -21,8 +22,8 @@ var sections = []string{"stages", "gates", "agents", "env"}
 const gatePrefix = "gate-"
 
 var (
-	commandName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	commandName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`) })
+	variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) })
 )
 
 const allowedName = "a name of a-z, 0-9, _ and -, starting with a letter or digit"
@@ -127,7 +128,7 @@ func (d *document) parseAgents(f field) {
 func (d *document) parseEnv(f field) map[string]string {
 	env := make(map[string]string)
 	for _, v := range d.fields(f.value, f.path, "a mapping of variables to values", nil) {
-		if !variableName.MatchString(v.key) {
+		if !variableName().MatchString(v.key) {
 			d.errorAt(v.line, "%s: %s is not the name of a variable", f.path, quote(v.key))
 			continue
 		}
@@ -179,7 +180,7 @@ func (d *document) text(f field) string {
 
 func (d *document) name(f field) string {
 	text := d.text(f)
-	if text != "" && !commandName.MatchString(text) {
+	if text != "" && !commandName().MatchString(text) {
 		d.errorAt(f.line, "%s: %v", f.path, refused(text, allowedName))
 		return ""
 	}

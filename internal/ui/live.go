@@ -185,7 +185,7 @@ func (l *Live) foresee() {
 	out := s.outlook()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.outlook, l.foreseen, l.dirty = out, now, true
+	l.outlook, l.foreseen = out, now // shown with the next second
 }
 
 // Event takes what happened.

@@ -202,7 +202,7 @@ func TestColours(t *testing.T) {
 	}
 	for _, width := range []int{0, 40} {
 		painted := print(Screen{Width: width, Style: Style{On: true}})
-		if sgr.ReplaceAllString(painted, "") != print(Screen{Width: width}) {
+		if sgr().ReplaceAllString(painted, "") != print(Screen{Width: width}) {
 			t.Errorf("colours moved something:\n%q", painted)
 		}
 		if strings.Count(painted, red) != 1 || !strings.Contains(painted, red+"Failed"+reset) || strings.Count(painted, green) != 1 || !strings.Contains(painted, green+"Complete"+reset) {

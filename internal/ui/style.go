@@ -1,6 +1,9 @@
 package ui
 
-import "regexp"
+import (
+	"regexp"
+	"sync"
+)
 
 // Style colours words; the zero Style leaves them as they are.
 type Style struct{ On bool }
@@ -47,14 +50,14 @@ type Screen struct {
 	Style Style
 }
 
-var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
+var sgr = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("\x1b\\[[0-9;]*m") })
 
 // visible is how many columns a text takes that may be coloured.
 func visible(text string) int {
 	if printable(text) {
 		return len(text)
 	}
-	return columnsOf(sgr.ReplaceAllString(text, ""))
+	return columnsOf(sgr().ReplaceAllString(text, ""))
 }
 
 func columnsOf(text string) int {

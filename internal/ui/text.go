@@ -399,5 +399,5 @@ func Cut(s string, width int) string {
 	if width <= 0 || visible(s) <= width {
 		return s
 	}
-	return cut(sgr.ReplaceAllString(s, ""), width)
+	return cut(sgr().ReplaceAllString(s, ""), width)
 }

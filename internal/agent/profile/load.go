@@ -10,6 +10,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -83,7 +84,7 @@ func (l *loader) problem(where, format string, args ...any) {
 	l.problems = append(l.problems, "agents."+where+": "+fmt.Sprintf(format, args...))
 }
 
-var agentName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+var agentName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`) })
 
 // load decodes the profile of that name, once. There has to be one.
 func (l *loader) load(name string) Profile {
@@ -95,7 +96,7 @@ func (l *loader) load(name string) Profile {
 		return l.own[name]
 	}
 	fields, isMap := raw.(map[string]any)
-	if !agentName.MatchString(name) || len(name) > 64 {
+	if !agentName().MatchString(name) || len(name) > 64 {
 		l.problem(quote(name), "is not a name of a-z, 0-9, _ and -, starting with a letter or digit, of at most 64")
 	}
 	if !isMap {
@@ -255,7 +256,7 @@ func oneOf[T ~string](l *loader, where string, value any, was T, allowed ...T) T
 	return was
 }
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) })
 
 // env adds variables to those that are inherited.
 func (l *loader) env(where string, value any, to map[string]string) map[string]string {
@@ -269,7 +270,7 @@ func (l *loader) env(where string, value any, to map[string]string) map[string]s
 	for _, name := range sorted(fields) {
 		s, isText := fields[name].(string)
 		switch {
-		case !variableName.MatchString(name):
+		case !variableName().MatchString(name):
 			l.problem(where, "%s is not the name of a variable", quote(name))
 		case !isText: // 1.10 would have become 1.1
 			l.problem(where+"."+name, "must be a text; put it in quotes")
@@ -415,7 +416,7 @@ func (l *loader) check(p *Profile, name string) {
 
 func (l *loader) placeholders(at, arg string, by PromptBy) {
 	known := []string{inPrompt, inPromptFile, inSession, inArgs}
-	for _, found := range placeholder.FindAllString(arg, -1) {
+	for _, found := range placeholder().FindAllString(arg, -1) {
 		switch {
 		case !slices.Contains(known, found):
 			l.problem(at, "%s has no value; there are %s", found, strings.Join(known, ", "))

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // PromptBy is how an agent gets its prompt.
@@ -96,7 +97,7 @@ const (
 	inArgs       = "{args}" // a whole element only
 )
 
-var placeholder = regexp.MustCompile(`\{[a-z]+(-[a-z]+)*\}`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{[a-z]+(-[a-z]+)*\}`) })
 
 // NeedsSession reports whether a call that begins a conversation needs a UUID
 // in Call.Session.

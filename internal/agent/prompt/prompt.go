@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"text/template"
 )
 
@@ -72,7 +73,9 @@ const contractHead = "CONTRACT DEFINITION:"
 
 // A section begins on a line of its own with its number and, in capitals, its
 // name. Numbered lists inside a section have no such name.
-var sectionHead = regexp.MustCompile(`(?m)^[ \t]*(\d{1,3})\.[ \t]+([A-Z][A-Z0-9 /&_-]*[A-Z0-9]|[A-Z])[ \t]*:[ \t]*`)
+var sectionHead = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^[ \t]*(\d{1,3})\.[ \t]+([A-Z][A-Z0-9 /&_-]*[A-Z0-9]|[A-Z])[ \t]*:[ \t]*`)
+})
 
 // Contract takes a context_scope apart that is written as a contract: the line
 // "CONTRACT DEFINITION:" and sections with numbers and names. It returns nil
@@ -83,7 +86,7 @@ func Contract(context string) []Section {
 	if !ok {
 		return nil
 	}
-	heads := sectionHead.FindAllStringSubmatchIndex(rest, -1)
+	heads := sectionHead().FindAllStringSubmatchIndex(rest, -1)
 	if len(heads) == 0 {
 		return nil
 	}
@@ -175,7 +178,7 @@ func (t *Template) Render(d Data) (string, error) {
 	if !t.tidy {
 		return b.String(), nil
 	}
-	return emptyLines.ReplaceAllString(strings.TrimSpace(b.String()), "\n\n") + "\n", nil
+	return emptyLines().ReplaceAllString(strings.TrimSpace(b.String()), "\n\n") + "\n", nil
 }
 
-var emptyLines = regexp.MustCompile(`\n{3,}`)
+var emptyLines = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\n{3,}`) })
