@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hacky-run/hacky/bench/gen"
+	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/config"
 	"github.com/hacky-run/hacky/internal/session"
 )
@@ -43,7 +44,7 @@ func BenchmarkReading(b *testing.B) {
 	cfg := config.Default()
 	cfg.Session = dir
 	loc := session.Location{Dir: dir, Name: session.TasksFile}
-	last := gen.ID(99_999)
+	last, planned := gen.ID(99_999), map[backlog.Status]bool{backlog.Planned: true}
 	for _, command := range []struct {
 		name string
 		run  func() error
@@ -57,8 +58,12 @@ func BenchmarkReading(b *testing.B) {
 		{"status-json", func() error { return a.status(&cfg, statusOptions{output: "json"}) }},
 		{"status-yaml", func() error { return a.status(&cfg, statusOptions{output: "yaml"}) }},
 		{"status-tree-all", func() error { return a.status(&cfg, statusOptions{output: "tree", all: true}) }},
-		{"status-planned", func() error { return a.status(&cfg, statusOptions{output: "table", statuses: []string{"Planned"}}) }},
-		{"status-planned-json", func() error { return a.status(&cfg, statusOptions{output: "json", statuses: []string{"Planned"}}) }},
+		{"status-planned", func() error {
+			return a.status(&cfg, statusOptions{output: "table", statuses: []string{"Planned"}, among: planned})
+		}},
+		{"status-planned-json", func() error {
+			return a.status(&cfg, statusOptions{output: "json", statuses: []string{"Planned"}, among: planned})
+		}},
 		{"complete", func() error {
 			root := a.root()
 			a.complete(root)

@@ -228,7 +228,7 @@ func TestBecause(t *testing.T) {
 	}{
 		{Listed{Reason: "exit 1"}, "exit 1"},
 		{Listed{LastLine: "said"}, "said"},
-		{Listed{Reason: "exit\x1b[2J 1", LastLine: "\x1b[31mred\x1b[0m \x1b]0;title\x07and\x07 \u202eturned"}, "exit [2J 1: red and   turned"},
+		{Listed{Reason: "exit\x1b[2J 1", LastLine: "\x1b[31mred\x1b[0m \x1b]0;title\x07and\x07 \u202eturned"}, "exit 1: red and   turned"},
 		{Listed{Reason: "exit 1", LastLine: strings.Repeat("x", 5000)}, "exit 1: " + strings.Repeat("x", 197) + "..."},
 	} {
 		if got := tt.l.because(); got != tt.want {
