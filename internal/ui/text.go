@@ -90,8 +90,18 @@ func sequence(s string) int {
 }
 
 // printable tells whether a text is ASCII without control characters, as most
-// are: it is what terminals and JSON have as it is, but for quotes.
+// are: it is what terminals and JSON have as it is, but for quotes. It is asked of
+// every title and looks at eight bytes at once, which BenchmarkPrintable has
+// beside one after the other.
 func printable(s string) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		// A byte of 0x80 and more, one below a blank, or 0x7f: each leaves its high bit.
+		if (x|(x-' '*each)&^x|(x+each))&high != 0 {
+			return false
+		}
+	}
 	for k := range len(s) {
 		if c := s[k]; c < ' ' || c >= 0x7f {
 			return false

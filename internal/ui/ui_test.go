@@ -326,3 +326,35 @@ func TestWithoutAgo(t *testing.T) {
 		}
 	}
 }
+
+// TestPrintable: as byte by byte, wherever in a text a byte stands.
+func TestPrintable(t *testing.T) {
+	for n := range 20 {
+		for at := range n {
+			for c := range 256 {
+				text := []byte(strings.Repeat("~ a!", 5)[:n])
+				text[at] = byte(c)
+				if got, want := printable(string(text)), c >= ' ' && c < 0x7f; got != want {
+					t.Fatalf("%q: %v", text, got)
+				}
+			}
+		}
+	}
+	if !printable("") || printable("ab\x00\xffcdefgh") {
+		t.Error("an empty text, or two bytes that hide each other")
+	}
+}
+
+func BenchmarkPrintable(b *testing.B) {
+	title := strings.Repeat("A title of some length, as they are ", 3)
+	b.Run("eight-at-once", func(b *testing.B) {
+		for b.Loop() {
+			printable(title)
+		}
+	})
+	b.Run("yardstick-one-by-one", func(b *testing.B) {
+		for b.Loop() {
+			strings.IndexFunc(title, func(r rune) bool { return r < ' ' || r >= 0x7f })
+		}
+	})
+}
