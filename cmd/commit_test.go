@@ -135,7 +135,9 @@ stages: [{name: implement, agent: mine}]
 	head := strings.TrimSpace(git("rev-parse", "HEAD"))
 	w.hacky(nil, "run", "--parallelism", "1").wants(t, 0)
 	lines := strings.Split(read(t, filepath.Join(w.dir, "artifacts", "attempts.ndjson")), "\n")
-	for k, want := range []string{`}}`, `,"files":0,"insertions":0,"deletions":0,"untracked":1`} {
-		contains(t, "the evidence", lines[k], `"git":{"before":"`+head+`","after":"`+head+`"`+want)
+	// A busy machine may make even true last so long that changes are counted.
+	long := strings.Replace(lines[0], `,"files":0,"insertions":0,"deletions":0,"untracked":0}}`, "}}", 1)
+	for line, want := range map[string]string{long: `}}`, lines[1]: `,"files":0,"insertions":0,"deletions":0,"untracked":1`} {
+		contains(t, "the evidence", line, `"git":{"before":"`+head+`","after":"`+head+`"`+want)
 	}
 }
