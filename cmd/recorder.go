@@ -47,7 +47,9 @@ func (r *recorder) Record(ev engine.Event, acked func(error)) {
 	if now, ok := r.s.Status(ev.ID); ok && now.Satisfied() && !ev.Status.Satisfied() {
 		// Somebody else has completed it meanwhile, and that is not turned back.
 		r.log.Warn().Str("id", ev.ID).Stringer("ours", ev.Status).Stringer("theirs", now).Msg("another program has completed this while it was executed; theirs is kept")
-		r.progress.Event(ev)
+		if ev.Type != engine.SubtaskFinished { // then the engine says what has become of it
+			r.progress.Event(ev)
+		}
 		if acked != nil {
 			acked(nil)
 		}

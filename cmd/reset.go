@@ -19,8 +19,8 @@ func (a *app) resetCmd() *cobra.Command {
 		Use:   "reset [ID...]",
 		Short: "Put failed and interrupted subtasks back to Planned",
 		Long: `Put subtasks that are Failed, or that a run left as if they were running, back
-to Planned, so that a run that goes on or else the next one takes them up; without
-ids all of them. Ids and patterns are as in "hacky set"; what is below or fits
+to Planned; without ids all of them. A run that goes on takes up what failed in
+it, the next run the rest. Ids and patterns are as in "hacky set"; what is below or fits
 them and is left alone is counted. With --downstream also what depends on them,
 directly or not, Complete ones included, as what they were made from is made
 anew. What a run executes just now is left alone, and so is what is Obsolete. On

@@ -254,7 +254,7 @@ func (c *chosen) only(confirmed map[string]bool) {
 func (c *chosen) changes(to backlog.Status) []session.Change {
 	out := make([]session.Change, len(c.ids))
 	for k, id := range c.ids {
-		out[k] = session.Change{ID: id, To: to, Over: c.from[k]}
+		out[k] = session.Change{ID: id, To: to, Reopens: c.from[k] == backlog.Complete}
 	}
 	return out
 }

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hacky-run/hacky/internal/agent"
 	"github.com/hacky-run/hacky/internal/engine/local"
 	"github.com/hacky-run/hacky/internal/session"
@@ -93,7 +95,8 @@ func (s *signals) attach(e *local.Engine, r *agent.Runner, ses *session.Session,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.engine, s.runner, s.s, s.supervisor, s.display = e, r, ses, sup, d
-	if d.live != nil {
+	// The leader of a session has no shell that could continue it.
+	if sid, err := unix.Getsid(0); d.live != nil && err == nil && sid != unix.Getpgrp() {
 		signal.Notify(s.in, syscall.SIGTSTP)
 	}
 	if s.reason != nil {

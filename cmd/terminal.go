@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/hacky-run/hacky/internal/backlog"
@@ -110,6 +111,7 @@ func (j *job) startProgress(statuses []backlog.Status) *display {
 	}
 	view := ui.NewLive(ui.LiveOptions{Terminal: terminal, Size: size, ASCII: !j.utf8Locale(), Style: style,
 		Session: j.loc.Dir, Backlog: j.b, Scope: j.selected, Statuses: statuses, Saying: j.runner.Saying,
+		Foreground:  func() bool { return inForeground(terminal) },
 		Parallelism: j.cfg.Parallelism, MaxTasks: j.cfg.MaxTasks, MaxDuration: j.cfg.MaxDuration, Past: j.past})
 	if isTerminal(j.stderr) {
 		j.messages.point(view.Writer())
@@ -118,6 +120,13 @@ func (j *job) startProgress(statuses []backlog.Status) *display {
 		view.Close()
 		j.messages.point(j.stderr)
 	}}
+}
+
+// inForeground tells whether a terminal is ours and not a shell's that has put us
+// into the background. If it is none that says so, it is.
+func inForeground(terminal *os.File) bool {
+	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
+	return err != nil || group == unix.Getpgrp()
 }
 
 // past is how long the subtasks of a session have taken until now.

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/hacky-run/hacky/bench/gen"
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/schedule"
 )
@@ -153,6 +154,30 @@ func BenchmarkPlan(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(subtasks), "ns/subtask")
+		})
+	}
+}
+
+// BenchmarkSeize is what it costs when others complete 50,000 subtasks that are
+// ready; the yardstick is handing them out.
+func BenchmarkSeize(b *testing.B) {
+	bl, err := backlog.Parse("tasks.json", string(gen.Realistic(50_000)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	all := schedule.Select(bl, nil)
+	for _, kind := range []string{"seize", "yardstick-next"} {
+		b.Run(kind, func(b *testing.B) {
+			for b.Loop() {
+				p := schedule.New(bl, bl.Statuses(), all)
+				for i := int32(bl.Len() - 1); i >= 0; i-- {
+					if kind == "seize" {
+						p.Seize(i)
+					} else {
+						p.Next()
+					}
+				}
+			}
 		})
 	}
 }

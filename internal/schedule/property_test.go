@@ -186,7 +186,12 @@ func (m *model) revise(t *testing.T, p *schedule.Plan, completed, planned []int3
 		if got := p.Revive(i); got != m.failed[i] {
 			t.Fatalf("revive %s: %v", m.b.Items[i].ID, got)
 		}
-		m.failed[i] = false
+		if m.failed[i] {
+			m.failed[i] = false
+			defer func() { p.Requeue(i); check(t, p, m) }()
+			m.running[i] = true
+			defer func() { m.running[i] = false }()
+		}
 	}
 	for _, i := range seized {
 		p.Complete(i)

@@ -24,8 +24,9 @@ type Plan struct {
 	state   []state
 	pending []int32 // unsatisfied dependencies of a subtask, children of a parent
 	cause   []int32 // the failed subtask that blocks this one, plus 1
-	ready   heap
-	left    int // selected subtasks that are neither satisfied, failed nor blocked
+	ready   heap    // may hold some that are no longer ready
+	readies int     // those that are
+	left    int     // selected subtasks that are neither satisfied, failed nor blocked
 }
 
 type state uint8
@@ -73,6 +74,7 @@ func New(b *backlog.Backlog, statuses []backlog.Status, selected []bool) *Plan {
 		}
 		if p.pending[i] == 0 {
 			p.state[i] = ready
+			p.readies++
 			p.ready = append(p.ready, int32(i)) // ascending, so it is a heap
 		}
 	}
@@ -81,16 +83,18 @@ func New(b *backlog.Backlog, statuses []backlog.Status, selected []bool) *Plan {
 
 // Next hands out the first ready subtask in document order.
 func (p *Plan) Next() (i int32, ok bool) {
-	if len(p.ready) == 0 {
-		return 0, false
+	for len(p.ready) > 0 {
+		if i = p.ready.pop(); p.state[i] == ready {
+			p.state[i] = running
+			p.readies--
+			return i, true
+		}
 	}
-	i = p.ready.pop()
-	p.state[i] = running
-	return i, true
+	return 0, false
 }
 
 // Ready is how many subtasks Next would hand out now.
-func (p *Plan) Ready() int { return len(p.ready) }
+func (p *Plan) Ready() int { return p.readies }
 
 // Left is how many selected subtasks can still be finished: running, ready or
 // waiting for one of those.
@@ -102,14 +106,13 @@ func (p *Plan) Complete(i int32) (released int) {
 		return 0
 	}
 	p.leave(i)
-	before := len(p.ready)
+	before := p.readies
 	for node := i; ; {
 		p.state[node] = satisfied
 		for _, d := range p.b.Dependents(node) {
 			p.pending[d]--
 			if p.pending[d] == 0 && p.state[d] == waiting {
-				p.state[d] = ready
-				p.ready.push(d)
+				p.Requeue(d)
 			}
 		}
 		parent := p.b.Items[node].Parent
@@ -122,7 +125,7 @@ func (p *Plan) Complete(i int32) (released int) {
 		}
 		node = parent
 	}
-	return len(p.ready) - before
+	return p.readies - before
 }
 
 // Fail says that a subtask failed for good, and blocks everything that waits
@@ -168,7 +171,7 @@ func (p *Plan) block(i int32) (newly []int32) {
 func (p *Plan) Seize(i int32) bool {
 	switch p.state[i] {
 	case ready:
-		p.ready.remove(i)
+		p.readies--
 	case waiting:
 	case failed, blocked:
 		p.left++
@@ -179,14 +182,14 @@ func (p *Plan) Seize(i int32) bool {
 	return true
 }
 
-// Revive makes a subtask ready again that failed, because somebody wants it to
-// run. It is false for others. Unblock has to follow.
+// Revive hands a subtask out that failed, because somebody wants it to run; it
+// is to be given back by Requeue. It is false for others. Unblock has to follow.
 func (p *Plan) Revive(i int32) bool {
 	if p.state[i] != failed {
 		return false
 	}
 	p.left++
-	p.Requeue(i)
+	p.state[i] = running
 	return true
 }
 
@@ -217,13 +220,14 @@ func (p *Plan) leave(i int32) {
 		p.left--
 	case ready:
 		p.left--
-		p.ready.remove(i)
+		p.readies--
 	}
 }
 
 // Requeue makes a subtask ready again that was handed out.
 func (p *Plan) Requeue(i int32) {
 	p.state[i] = ready
+	p.readies++
 	p.ready.push(i)
 }
 
@@ -270,18 +274,6 @@ func (h *heap) pop() int32 {
 	*h = s[:last]
 	h.down(0)
 	return top
-}
-
-func (h *heap) remove(v int32) {
-	i := slices.Index(*h, v)
-	s := *h
-	last := len(s) - 1
-	s[i] = s[last]
-	*h = s[:last]
-	if i < last {
-		h.down(i)
-		h.up(i)
-	}
 }
 
 func (h heap) up(i int) {

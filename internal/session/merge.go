@@ -30,8 +30,8 @@ func (s *Session) mergeFile() error {
 //   - the same status: there is nothing to decide;
 //   - this run executes the item just now: ours stays, whatever they say, as
 //     an agent must not award itself a status; a hacky set is believed;
-//   - theirs is Complete: it stays, unless it is the very one that ours was meant
-//     to turn back;
+//   - theirs is Complete: it stays, unless it is the very one that was seen when
+//     this session was opened, and that ours was meant to turn back;
 //   - theirs is one that the file had before, under our eyes, and no hacky has
 //     noted that it said so: their program had read the file earlier and saved
 //     an old status with it. Ours stays;
@@ -91,6 +91,12 @@ func (s *Session) mergeInto(b *backlog.Backlog, f foreign) (changed []string) {
 // yield drops updates of items that a hacky has given a status since, even if
 // tasks.json has had that all along.
 func (s *Session) yield() {
+	if changed := s.yielded(); len(changed) > 0 && s.opts.Changed != nil {
+		s.opts.Changed(changed)
+	}
+}
+
+func (s *Session) yielded() (changed []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, u := range s.batch {
@@ -105,8 +111,10 @@ func (s *Session) yield() {
 			delete(s.batch, id)
 			delete(s.written, id)
 			s.doc.now[i] = theirs
+			changed = append(changed, id)
 		}
 	}
+	return changed
 }
 
 // decide settles one item whose status another program changed. running tells
@@ -132,7 +140,7 @@ func (s *Session) decide(it *backlog.Item, seen uint8, running bool, saved time.
 		return
 	case running && (!noted || !when.After(ours.At)):
 		keepOurs, why = true, "it is being executed, and its status follows from how that ends, not from what a program writes"
-	case theirs == backlog.Complete && (!s.turned[it.ID] || !noted || !when.Before(ours.At)):
+	case theirs == backlog.Complete && (!s.reopened[it.ID] || !noted || when.After(s.read)):
 		why = "a Complete of another program is never turned back"
 	case s.notes.later(it.ID, ours.At):
 		why = "another hacky has said something else since"

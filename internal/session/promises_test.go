@@ -246,7 +246,7 @@ func TestTurnsBackWhatItSaw(t *testing.T) {
 			t.Fatal(err)
 		}
 		set := open(t, l, options(nil, nil))
-		if err := set.Apply(nil, Change{ID: sub(1), To: backlog.Failed, Over: over}); err != nil {
+		if err := set.Apply(nil, Change{ID: sub(1), To: backlog.Failed, Reopens: over == backlog.Complete}); err != nil {
 			t.Fatal(err)
 		}
 		flush(t, run)
@@ -263,4 +263,24 @@ func TestTurnsBackWhatItSaw(t *testing.T) {
 			t.Errorf("over %s: set says %s", over, now)
 		}
 	}
+}
+
+// A status that gives way when it is flushed, because a hacky has said something
+// later of which the file shows nothing, is told, too.
+func TestYieldIsTold(t *testing.T) {
+	t.Parallel()
+	l := home(t, sample(planned(2)...))
+	var told []string
+	o := options(nil, nil)
+	o.Changed = func(ids []string) { told = append(told, ids...) }
+	run := open(t, l, o)
+	apply(t, run, backlog.Failed, 1)
+	set := open(t, l, options(nil, nil))
+	apply(t, set, backlog.Planned, 1)
+	closeSession(t, set)
+	flush(t, run)
+	if len(told) != 1 || told[0] != sub(1) {
+		t.Errorf("told of %q", told)
+	}
+	closeSession(t, run)
 }

@@ -86,7 +86,8 @@ type Session struct {
 	doc      document
 	batch    map[string]Update // pending, by id
 	written  map[string]Update // what this session has flushed, by id
-	turned   map[string]bool   // the ids whose last change here is meant to turn a Complete back
+	reopened map[string]bool   // the ids whose last change here is meant to turn a Complete back
+	read     time.Time         // when Open has read file and journal
 	recorded map[string]bool   // the ids in the journal
 	stable   uint64            // at least so many updates are on stable storage
 	seq      uint64
@@ -149,7 +150,7 @@ func (d *document) note() {
 // journal cannot be flushed is for Flush and Close to tell.
 func Open(l Location, opts Options) (*Session, error) {
 	s := &Session{loc: l, opts: opts, fs: opts.FS, log: opts.Log,
-		batch: map[string]Update{}, written: map[string]Update{}, turned: map[string]bool{}, recorded: map[string]bool{}, judged: notes{},
+		batch: map[string]Update{}, written: map[string]Update{}, reopened: map[string]bool{}, recorded: map[string]bool{}, judged: notes{},
 		flushing: make(turn, 1), kick: make(chan struct{}, 1), closing: make(chan struct{}),
 		releaseRun: func() error { return nil }}
 	if s.fs == nil {
@@ -188,7 +189,7 @@ func (s *Session) load() error {
 	if err != nil {
 		return explain(s.loc.Path(), err)
 	}
-	s.peeked = peekJournal(s.fs, s.loc)
+	s.read, s.peeked = time.Now(), peekJournal(s.fs, s.loc)
 	base := hash(src, s.opts.Run || JournalWaiting(s.loc))
 	b, err := backlog.Parse(s.loc.Path(), src)
 	if err != nil {
@@ -328,10 +329,10 @@ type Change struct {
 	ID string
 	To backlog.Status
 
-	// Over is the status that whoever asks for the change saw, journal included,
-	// and means to change; it counts only if it is Complete, which another program's
-	// flush may just be putting into the file, and is not turned back unless meant.
-	Over backlog.Status
+	// Reopens tells that the item was Complete, the journal included, when the
+	// session was opened, and that this is meant to be undone: a run's flush may
+	// just be putting that into the file, and it is not turned back unless meant.
+	Reopens bool
 
 	// Urgent tells that nothing else goes on until this is acknowledged.
 	Urgent bool
@@ -387,8 +388,8 @@ func (s *Session) accept(changes []Change) (updates []Update, err error) {
 		s.seq++
 		u := Update{ID: c.ID, From: s.doc.disk[i], To: c.To, At: time.Now(), Seq: s.seq}
 		s.batch[c.ID] = u
-		if s.turned[c.ID] = c.Over == backlog.Complete; !s.turned[c.ID] {
-			delete(s.turned, c.ID)
+		if delete(s.reopened, c.ID); c.Reopens {
+			s.reopened[c.ID] = true
 		}
 		updates = append(updates, u)
 		s.doc.now[i] = c.To

@@ -27,6 +27,7 @@ type LiveOptions struct {
 	Statuses []backlog.Status // by item number, as the run begins
 	Saying   func(item int32) string
 
+	Foreground  func() bool // whether the terminal is ours to draw on; nil: it is
 	Parallelism int
 	MaxTasks    int                   // 0: no limit, as with the next
 	MaxDuration time.Duration         // of the run
@@ -70,6 +71,7 @@ type Live struct {
 	statuses  []backlog.Status
 	spent     map[int32]time.Duration // on attempts of what has not ended
 	started   int
+	begun     map[int32]bool // of those that may be held and go on
 	total     int
 	finished  int
 	failed    int
@@ -99,7 +101,7 @@ const (
 // NewLive begins to show a run.
 func NewLive(o LiveOptions) *Live {
 	l := &Live{o: o, began: time.Now(), wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), suspend: make(chan chan struct{}),
-		items: map[int32]*liveItem{}, holds: map[string]time.Time{}, statuses: slices.Clone(o.Statuses), spent: map[int32]time.Duration{}, pace: &schedule.Pace{}}
+		items: map[int32]*liveItem{}, holds: map[string]time.Time{}, statuses: slices.Clone(o.Statuses), spent: map[int32]time.Duration{}, begun: map[int32]bool{}, pace: &schedule.Pace{}}
 	columns, _ := o.Size()
 	l.lines = &plain{w: scroll{l}, clock: true, session: o.Session, b: o.Backlog, screen: Screen{Width: columns, Style: o.Style}}
 	for i, in := range o.Scope {
@@ -158,7 +160,7 @@ func (l *Live) remember() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.pace.Finished() == 0 {
+	if l.pace.Finished() < leastFinished {
 		l.pace = past
 	}
 }
@@ -200,7 +202,10 @@ func (l *Live) Event(ev engine.Event) {
 			it = &liveItem{item: ev.Item}
 			l.items[ev.Item] = it
 			l.running = append(l.running, it)
-			l.started++
+			if !l.begun[ev.Item] {
+				l.begun[ev.Item] = true
+				l.started++
+			}
 		}
 		if ev.Type == engine.SubtaskStarted {
 			it.since = ev.Time
@@ -218,7 +223,10 @@ func (l *Live) Event(ev engine.Event) {
 			l.pace.Took(ev.Item, l.o.Backlog.Points(ev.Item), (l.spent[ev.Item] + time.Since(it.since)).Seconds())
 		}
 		l.leave(ev.Item, ev.Status)
-	case engine.SubtaskStopped, engine.SubtaskHeld, engine.SubtaskRevived:
+	case engine.SubtaskRevived: // it counts as started once more
+		delete(l.begun, ev.Item)
+		l.leave(ev.Item, backlog.Planned)
+	case engine.SubtaskStopped, engine.SubtaskHeld:
 		l.leave(ev.Item, backlog.Planned)
 	case engine.QuotaHeld:
 		l.holds[ev.Credential] = ev.Until
@@ -235,6 +243,9 @@ func (l *Live) leave(item int32, now backlog.Status) {
 		l.running = slices.DeleteFunc(l.running, func(other *liveItem) bool { return other == it })
 	}
 	delete(l.spent, item)
+	if now != backlog.Planned {
+		delete(l.begun, item)
+	}
 	count := func(s backlog.Status, n int) {
 		switch {
 		case s.Satisfied():
@@ -272,12 +283,16 @@ func (l *Live) Suspend() {
 	l.mu.Lock()
 	l.suspended = true
 	l.mu.Unlock()
+	enough := time.After(patience)
 	answer := make(chan struct{})
 	select {
 	case l.suspend <- answer:
-		<-answer
+		select {
+		case <-answer:
+		case <-enough:
+		}
 	case <-l.done:
-	case <-time.After(patience):
+	case <-enough:
 	}
 }
 
@@ -285,6 +300,7 @@ func (l *Live) Suspend() {
 func (l *Live) Resume() {
 	l.mu.Lock()
 	l.suspended = false
+	l.block = nil // others have written below it
 	l.mu.Unlock()
 	l.Resized()
 }
@@ -317,14 +333,18 @@ func (l *Live) Close() {
 	}
 }
 
-// clear is the last thing that is drawn. The lock is held, so that what comes
-// meanwhile comes behind it.
+// clear is the last thing that is drawn.
 func (l *Live) clear() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	columns, _ := l.o.Size()
-	_, _ = io.WriteString(l.o.Terminal, l.erase(columns)+l.scrolled())
+	text := l.erase(columns) + l.scrolled()
+	l.mu.Unlock()
+	_, _ = io.WriteString(l.o.Terminal, text)
+	l.mu.Lock()
+	text = l.scrolled() // of meanwhile
 	l.closed = true
+	l.mu.Unlock()
+	_, _ = io.WriteString(l.o.Terminal, text)
 }
 
 // Writer is for others who write lines to the same terminal: they come to stand
@@ -379,6 +399,12 @@ func (l *Live) draw(now time.Time, always bool) {
 	columns, rows := l.o.Size()
 	l.lines.screen = Screen{Width: columns, Style: l.o.Style}
 	text := l.erase(columns) + l.scrolled()
+	if l.o.Foreground != nil && !l.o.Foreground() { // the terminal is the shell's now
+		l.last, l.dirty = now, false
+		l.mu.Unlock()
+		_, _ = io.WriteString(l.o.Terminal, text)
+		return
+	}
 	l.block = l.frame(now, columns, rows)
 	l.last, l.dirty = now, false
 	block := strings.Join(l.block, "\r\n")

@@ -38,9 +38,21 @@ type screen struct {
 	frames   int
 }
 
+// hang lets it take nothing until the channel is closed, and returns the one from
+// before.
+func (s *screen) hang(c chan struct{}) (before chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, s.hangs = s.hangs, c
+	return before
+}
+
 func (s *screen) Write(p []byte) (int, error) {
-	if s.hangs != nil {
-		<-s.hangs
+	s.mu.Lock()
+	hangs := s.hangs
+	s.mu.Unlock()
+	if hangs != nil {
+		<-hangs
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -625,4 +637,56 @@ func BenchmarkOutlook(b *testing.B) {
 	for b.Loop() {
 		s.outlook()
 	}
+}
+
+// TestLiveHangsAtTheEnd: nothing that a signal does waits for a terminal that takes
+// nothing, not even when the view is over.
+func TestLiveHangsAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := watch(t, 2, 80, 24, nil)
+		r.event(engine.SubtaskStarted, 1)
+		time.Sleep(2 * frameEvery)
+		r.screen.hang(make(chan struct{}))
+		began := time.Now()
+		r.Suspend()
+		r.Resume()
+		r.Close()
+		r.Stopping("stopping")
+		_, _ = r.Writer().Write([]byte("a line\n"))
+		r.event(engine.SubtaskFinished, 1, ended(backlog.Complete))
+		if took := time.Since(began); took > 2*patience {
+			t.Errorf("it took %v", took)
+		}
+		close(r.screen.hang(nil))
+	})
+}
+
+// TestLiveBackground: in the background lines are printed and nothing is drawn.
+func TestLiveBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := watch(t, 2, 80, 24, nil)
+		defer r.Close()
+		ours := true
+		r.mu.Lock()
+		r.o.Foreground = func() bool { return ours }
+		r.mu.Unlock()
+		r.event(engine.SubtaskStarted, 1)
+		time.Sleep(2 * frameEvery)
+		r.mu.Lock()
+		ours = false
+		r.mu.Unlock()
+		r.event(engine.SubtaskFinished, 1, ended(backlog.Failed))
+		r.event(engine.SubtaskStarted, 2)
+		time.Sleep(3 * time.Second)
+		if got := r.screen.String(); got != "00:00:00 failed    P1.M1.T1.S1  Title 1: exit 3 (2s)\n" {
+			t.Errorf("the screen says\n%s", got)
+		}
+		r.mu.Lock()
+		ours = true
+		r.mu.Unlock()
+		time.Sleep(secondEvery + frameEvery)
+		if got := r.screen.String(); !strings.Contains(got, "0/2, 1 failed, 1 running") {
+			t.Errorf("the screen says\n%s", got)
+		}
+	})
 }

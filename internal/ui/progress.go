@@ -95,7 +95,7 @@ func (p *plain) Event(ev engine.Event) {
 	case engine.SubtaskSkipped:
 		word, details = "skipped", []string{fmt.Sprintf(": another program made it %s", ev.Status)}
 	case engine.SubtaskRevived:
-		word, details = "planned", []string{": another program put it back; it is executed again", ": put back by another program"}
+		word, details = "planned", []string{": another program put it back", ": put back"}
 	}
 	p.line(ev.Time, word, ev.ID, Clean(p.b.Items[ev.Item].Title), details...)
 }

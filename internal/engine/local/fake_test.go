@@ -86,8 +86,9 @@ type world struct {
 	peak    int
 	events  []engine.Event
 	acked   map[int32]bool
-	flipped map[int32]bool // others have given it a status during the run
-	early   []string       // started before a dependency was acknowledged
+	own     map[int32]backlog.Status // what the run has said itself
+	flipped map[int32]bool           // others have given it a status during the run
+	early   []string                 // started before a dependency was acknowledged
 }
 
 // reset is the end of a credential's quota: so long from then. 0: unknown.
@@ -100,7 +101,7 @@ func newWorld(b *backlog.Backlog, opts Options) *world {
 	if opts.Attempts == nil {
 		opts.Attempts = func(string) int { return 0 }
 	}
-	w := &world{b: b, opts: opts, begin: time.Now(), acked: map[int32]bool{}, flipped: map[int32]bool{}}
+	w := &world{b: b, opts: opts, begin: time.Now(), acked: map[int32]bool{}, flipped: map[int32]bool{}, own: map[int32]backlog.Status{}}
 	opts.Credentials = func(i int32) []string { return w.uses[w.short(i)] }
 	w.e = New(b, schedule.New(b, b.Statuses(), schedule.Select(b, nil)), w, w, opts)
 	return w
@@ -209,6 +210,7 @@ func (w *world) others(i int32, s backlog.Status) {
 	w.flipped[i] = true
 	if s == backlog.Planned {
 		delete(w.statuses, w.short(i))
+		w.own[i] = s
 	} else {
 		w.statuses[w.short(i)] = s
 	}
@@ -222,7 +224,7 @@ func (w *world) Status(i int32) backlog.Status {
 	if s, ok := w.statuses[w.short(i)]; ok {
 		return s
 	}
-	return backlog.Planned
+	return w.own[i]
 }
 
 func (w *world) Record(ev engine.Event, acked func(error)) {
@@ -231,6 +233,9 @@ func (w *world) Record(ev engine.Event, acked func(error)) {
 	}
 	w.mu.Lock()
 	w.events = append(w.events, ev)
+	if ev.Type == engine.SubtaskFinished {
+		w.own[ev.Item] = ev.Status
+	}
 	w.mu.Unlock()
 	id := w.short(ev.Item)
 	done := func() {

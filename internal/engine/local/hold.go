@@ -70,6 +70,21 @@ func (e *Engine) park(i int32, credential string) {
 	e.holds.parked[credential] = append(e.holds.parked[credential], i)
 }
 
+// unpark takes a subtask from those that a quota keeps. e.mu is held.
+func (e *Engine) unpark(i int32) bool {
+	for credential, items := range e.holds.parked {
+		if k := slices.Index(items, i); k >= 0 {
+			if items = slices.Delete(items, k, k+1); len(items) == 0 {
+				delete(e.holds.parked, credential)
+			} else {
+				e.holds.parked[credential] = items
+			}
+			return true
+		}
+	}
+	return false
+}
+
 // hold parks a subtask whose attempt failed for want of quota, and everything
 // else that needs the credential.
 func (e *Engine) hold(i int32, n int, res *agent.Result) {
@@ -105,10 +120,13 @@ func (e *Engine) parkRetry(i int32) {
 	n, _ := e.number(i)
 	e.mu.Lock()
 	credential := e.heldFor(i)
-	var until time.Time
-	if credential != "" {
-		until = e.holds.held[credential].until
+	if credential == "" { // it has just ended
+		e.running--
+		e.keep(i, "")
+		e.mu.Unlock()
+		return
 	}
+	until := e.holds.held[credential].until
 	e.mu.Unlock()
 	e.recordHeld(i, n, nil, credential, until)
 	e.mu.Lock()

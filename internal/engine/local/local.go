@@ -55,6 +55,7 @@ type Engine struct {
 	rec  engine.Recorder
 	opts Options
 
+	revising sync.Mutex // taken before mu
 	mu       sync.Mutex
 	wake     sync.Cond
 	due      []*delayed // retries whose time has come
@@ -180,8 +181,14 @@ func (e *Engine) Run(ctx context.Context) engine.Outcome {
 // Revise looks again at subtasks whose status somebody else has changed: one
 // that is Complete or Obsolete now releases what waits for it, and one that
 // failed in this run and is Planned again is executed again, with its number of
-// retries anew. What is being executed, or waits for its next attempt, goes on.
+// retries anew. What is being executed goes on.
 func (e *Engine) Revise(items []int32) {
+	e.revising.Lock() // the events of one item in their order
+	defer e.revising.Unlock()
+	now := make([]backlog.Status, len(items))
+	for k, i := range items { // not under the lock: a status may cost a look at a file
+		now[k] = e.rec.Status(i)
+	}
 	e.mu.Lock()
 	if e.ended {
 		e.mu.Unlock()
@@ -190,10 +197,10 @@ func (e *Engine) Revise(items []int32) {
 	var completed, again []int32
 	var as []backlog.Status  // the completed ones
 	gone := map[int32]bool{} // from what failed
-	for _, i := range items {
-		st := e.rec.Status(i)
+	for k, i := range items {
+		st := now[k]
 		switch {
-		case st.Satisfied() && e.plan.Seize(i):
+		case st.Satisfied() && (e.plan.Seize(i) || e.unpark(i) || e.undelay(i)):
 			completed, as = append(completed, i), append(as, st)
 		case st == backlog.Planned && e.plan.Revive(i):
 			again = append(again, i)
@@ -220,11 +227,27 @@ func (e *Engine) Revise(items []int32) {
 	for _, i := range completed {
 		e.plan.Complete(i)
 	}
+	for _, i := range again {
+		e.plan.Requeue(i)
+	}
 	if len(gone) > 0 {
 		e.plan.Unblock()
 	}
 	e.unacked--
 	e.wake.Broadcast()
+}
+
+// undelay takes a subtask from those that wait for their next attempt. e.mu is
+// held.
+func (e *Engine) undelay(i int32) bool {
+	for d := range e.waiting {
+		if d.item == i {
+			d.timer.Stop()
+			delete(e.waiting, d)
+			return true
+		}
+	}
+	return false
 }
 
 // limit notes the first limit that was reached.
@@ -419,6 +442,9 @@ func (e *Engine) finish(i int32, n int, status backlog.Status, res *agent.Result
 		case status == backlog.Complete:
 			e.out.Completed++
 			released = e.plan.Complete(i)
+		case e.rec.Status(i).Satisfied():
+			e.failures--
+			e.completedByOthers(i)
 		default:
 			e.fail(i, n, res)
 		}
@@ -433,6 +459,21 @@ func (e *Engine) finish(i int32, n int, status backlog.Status, res *agent.Result
 	e.mu.Lock()
 	inline = false
 	e.mu.Unlock()
+}
+
+// completedByOthers says so of a subtask whose attempt failed, and releases what
+// waits for it. e.mu is held.
+func (e *Engine) completedByOthers(i int32) {
+	e.unacked++ // keeps Run from returning before the event is out
+	status := e.rec.Status(i)
+	go func() {
+		e.rec.Record(e.event(engine.SubtaskSkipped, i, 0, status), nil)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.plan.Complete(i)
+		e.unacked--
+		e.wake.Broadcast()
+	}()
 }
 
 func (e *Engine) fail(i int32, n int, res *agent.Result) {

@@ -64,3 +64,40 @@ func TestOthersAfterTheEnd(t *testing.T) {
 		t.Errorf("%d events:\n%s", n, w.trace())
 	}
 }
+
+// What others complete while it is executed is done, however its attempt ends.
+func TestOthersCompleteWhatRuns(t *testing.T) {
+	w, out := run(t, subtasks(t, "S1", "S2 < S1"), Options{Parallelism: 1, MaxFailures: 1}, func(w *world, _ context.CancelCauseFunc) {
+		w.classes = map[string][]agent.Class{"S1": {agent.Permanent}}
+		w.lasts = map[string]time.Duration{"S1": 3 * time.Second}
+		w.statuses = map[string]backlog.Status{}
+		w.at(time.Second, func() { w.others(3, backlog.Complete) })
+	})
+	if !strings.Contains(w.trace(), "3s Skipped S1#0 Complete\n") {
+		t.Errorf("events:\n%s", w.trace())
+	}
+	// The limit was reached before anybody could know.
+	w.expectOutcome(t, out, "1 started, 0 complete, 0 retried, left S2, limit max-failures")
+}
+
+// What others complete while a quota keeps it, or it waits for its retry, is
+// waited for no longer.
+func TestOthersCompleteWhatWaits(t *testing.T) {
+	w, out := run(t, subtasks(t, "S1", "S2 < S1", "S3", "S4 < S3"), Options{Parallelism: 2, Retry: policy, QuotaWait: 10 * time.Hour}, func(w *world, _ context.CancelCauseFunc) {
+		w.uses = map[string][]string{"S1": {"x"}}
+		w.quota = map[string][]reset{"S1": {{"x", 5 * time.Hour}}}
+		w.classes = map[string][]agent.Class{"S3": {agent.Transient}}
+		w.opts.Retry.Base = time.Hour
+		w.statuses = map[string]backlog.Status{}
+		w.at(1500*time.Millisecond, func() { w.others(5, backlog.Complete) })
+		w.at(5*time.Second, func() { w.others(3, backlog.Complete) })
+	})
+	for _, want := range []string{"5s Skipped S1#0 Complete\n", "5s Started S2#1 Implementing\n", "1.5s Skipped S3#0 Complete\n", "1.5s Started S4#1 Implementing\n"} {
+		if !strings.Contains(w.trace(), want) {
+			t.Errorf("no %q in\n%s", want, w.trace())
+		}
+	}
+	if out.Duration != 6*time.Second || len(out.Held) > 0 {
+		t.Errorf("it took %v, held %v", out.Duration, out.Held)
+	}
+}
