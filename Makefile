@@ -1,4 +1,4 @@
-# hacky: every target works on a machine with only Go and make.
+# hacky: every target works on a machine with only Go and make; picture needs tmux.
 SHELL := /bin/sh
 BIN := bin/hacky
 TOOLS := $(CURDIR)/.tools/bin
@@ -94,7 +94,7 @@ sim: ## the deterministic simulations with more seeds: make sim SEEDS=50000, or 
 			{ echo "a seed that failed is named above; again: make sim SEED=..." >&2; exit 1; }; \
 	done
 
-generate: build ## regenerate configs/hacky.yaml, the table in docs/configuration.md, and docs/cli
+generate: build ## regenerate configs/hacky.yaml, configs/schema, the table in docs/configuration.md, and docs/cli
 	go generate $(PKGS)
 	$(BIN) man --format markdown --dir docs/cli
 

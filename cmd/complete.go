@@ -195,6 +195,8 @@ func startingWith(word string, names []string) []string {
 // flags and, by the ids in their usage line, for their arguments.
 func (a *app) complete(c *cobra.Command) {
 	switch use := c.Use; {
+	case !strings.Contains(use, " ") && c.ValidArgsFunction == nil && c.ValidArgs == nil && !c.HasSubCommands(): // takes no arguments
+		c.ValidArgsFunction = cobra.NoFileCompletions
 	case c.ValidArgsFunction != nil || c.ValidArgs != nil:
 	case strings.HasSuffix(use, "ID... STATUS"):
 		c.ValidArgsFunction = a.completeSet

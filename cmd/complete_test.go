@@ -109,6 +109,9 @@ func TestBashCompletes(t *testing.T) {
 		{"hacky  run  --progress   j|", "hacky run --progress j", "json"},
 		{"hacky run --progress=j|son --dry-run", "hacky run --progress = json", "json"},
 		{"hacky sta|tus", "hacky status", "status"},
+		{"hacky run --scope P1.M1,P1.M1.T1.S|", "hacky run --scope P1.M1,P1.M1.T1.S", "P1.M1,P1.M1.T1.S1 P1.M1,P1.M1.T1.S2"},
+		{"hacky run --scope P1.M1.T1.S1,P1.M1.T1.S2|", "hacky run --scope P1.M1.T1.S1,P1.M1.T1.S2", "P1.M1.T1.S1,P1.M1.T1.S2"},
+		{"hacky status --status Failed,Com|", "hacky status --status Failed,Com", "Failed,Complete"},
 	} {
 		before, after, _ := strings.Cut(c.line, "|")
 		for name, setup := range map[string]string{

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -45,10 +46,12 @@ Exit codes: 0, or 2 if the call is wrong.`,
 			root := c.Root()
 			switch args[0] {
 			case "bash":
-				if _, err := io.WriteString(a.stdout, bashFallback); err != nil {
+				var script bytes.Buffer
+				if err := root.GenBashCompletionV2(&script, true); err != nil {
 					return err
 				}
-				return root.GenBashCompletionV2(a.stdout, true)
+				_, err := io.WriteString(a.stdout, bashFallback+commasAsTyped(script.String()))
+				return err
 			case "zsh":
 				return root.GenZshCompletion(a.stdout)
 			case "fish":
@@ -57,6 +60,17 @@ Exit codes: 0, or 2 if the call is wrong.`,
 			return root.GenPowerShellCompletionWithDesc(a.stdout)
 		},
 	}
+}
+
+// commasAsTyped lets cobra's script compare candidates with what is typed although
+// they hold commas, which %q escapes and nobody types so: lists of ids and
+// statuses would be offered nothing.
+func commasAsTyped(script string) string {
+	return strings.NewReplacer(
+		`printf -v comp "%q" "${compline%%$tab*}" &>/dev/null || comp=$(printf "%q" "${compline%%$tab*}")`,
+		`printf -v comp "%q" "${compline%%$tab*}"; comp=${comp//\\,/,}`,
+		`printf "%q\n"`, "__hacky_quoted", `printf "%q"`, "__hacky_quoted",
+	).Replace(script)
 }
 
 // bashFallback stands in for what cobra's script needs of the bash-completion
@@ -97,6 +111,15 @@ if ! declare -F _filedir >/dev/null 2>&1; then
         COMPREPLY+=($(compgen $kind -- "$cur"))
     }
 fi
+# As printf %q, but commas stay as they are typed.
+__hacky_quoted()
+{
+    local w q
+    for w in "$@"; do
+        printf -v q %q "$w"
+        printf '%s\n' "${q//\\,/,}"
+    done
+}
 
 `
 

@@ -70,6 +70,8 @@ func TestWrongCalls(t *testing.T) {
 	before := snapshot(t, dir)
 	for _, c := range []struct{ call, want string }{
 		{"rnu", `hacky: unknown command "rnu"; did you mean "run"?`},
+		{"rnu --parallelism 3", `hacky: unknown command "rnu"; did you mean "run"?`},
+		{"stauts -o json", `hacky: unknown command "stauts"; did you mean "status"?`},
 		{"frobnicate", `hacky: unknown command "frobnicate"; "hacky help" lists all`},
 		{"run --paralellism 3", `hacky: unknown flag: --paralellism (did you mean "--parallelism"?); see "hacky run --help"`},
 		{"run --scope P1.M9", `hacky: --scope: P1.M9 is not in the backlog; did you mean "P1.M1"?`},

@@ -186,7 +186,7 @@ func (l *logReader) unfit(sections []result.Log) error {
 		return err
 	}
 	if len(there) == 0 {
-		return fmt.Errorf("%s has no logs yet", l.id)
+		return fmt.Errorf("%s has no logs yet; \"hacky why %s\" tells what it waits for", l.id, l.id)
 	}
 	var attempts, stages []string
 	for _, s := range there {

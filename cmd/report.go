@@ -43,7 +43,7 @@ file that is there is replaced if it is a report, too.
 Exit codes: 0, 2 mistake in the call or the backlog, or the file cannot be
 written.`,
 		Example: `  hacky report
-  hacky report --session plan/003_b3d3efdaf0ed -o /tmp/nightly.html`,
+  hacky report --session plan/003_b3d3efdaf0ed -o ~/nightly.html`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, log, err := a.load(c)

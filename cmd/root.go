@@ -33,6 +33,7 @@ type app struct {
 	env            config.Env
 	options        []config.Effective // as load found them
 	color          string             // --color
+	args           []string           // of the call
 	configFile     string             // --config
 	clock          func() time.Time   // nil: time.Now
 }
@@ -51,6 +52,7 @@ func Main(args []string) int {
 		return supervise.Main(args[1:])
 	}
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, messages: &redirect{to: os.Stderr}, env: config.ProcessEnv()}
+	a.args = args
 	root := a.root()
 	root.SetArgs(args)
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
@@ -136,6 +138,9 @@ is left waits for a quota, 130/143 interrupted. The help of each command says wh
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if c == root && len(a.args) > 0 && !strings.HasPrefix(a.args[0], "-") { // the flag is that of a command which is mistyped
+			return unknownCommand(root, a.args)
+		}
 		return fmt.Errorf("%w%s; see \"%s --help\"", plainFlagError(err), nearFlag(c, err), c.CommandPath())
 	})
 	root.Version = versionLine()

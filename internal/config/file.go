@@ -91,7 +91,7 @@ func loadFile(flags *pflag.FlagSet, env Env) *document {
 			continue
 		}
 		if missing {
-			err = errors.New("does not exist")
+			err = errors.New("does not exist; name a file that is there, or leave it out")
 		}
 		text := fmt.Sprintf("%s: %v", p.path, err)
 		if p.origin != "" {

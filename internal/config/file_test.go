@@ -161,9 +161,9 @@ func TestNamedFile(t *testing.T) {
 		world world
 		want  string
 	}{
-		{world{args: []string{"--config", "no.yaml"}}, `--config: "no.yaml" does not exist`},
-		{world{vars: map[string]string{"HACKY_CONFIG": "no.yaml"}}, `HACKY_CONFIG: "no.yaml" does not exist`},
-		{world{args: []string{"--config=hacky.yaml/x"}, files: map[string]string{"hacky.yaml": ""}}, `--config: "hacky.yaml/x" does not exist`},
+		{world{args: []string{"--config", "no.yaml"}}, `--config: "no.yaml" does not exist; name a file that is there, or leave it out`},
+		{world{vars: map[string]string{"HACKY_CONFIG": "no.yaml"}}, `HACKY_CONFIG: "no.yaml" does not exist; name a file that is there, or leave it out`},
+		{world{args: []string{"--config=hacky.yaml/x"}, files: map[string]string{"hacky.yaml": ""}}, `--config: "hacky.yaml/x" does not exist; name a file that is there, or leave it out`},
 		{world{args: []string{"--config="}, files: map[string]string{"hacky.yaml": ""}}, `--config: "" is not the path of a file`},
 		{world{args: []string{"--config=" + dir}}, `--config: "` + dir + `" is a directory, not a file`},
 		{world{args: []string{"--config=c.yaml"}, files: map[string]string{"c.yaml": "x: 1"}}, `c.yaml:1: unknown key "x"; the nearest known key is "env"`},

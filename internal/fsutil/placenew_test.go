@@ -59,3 +59,40 @@ func TestPlaceNew(t *testing.T) {
 		})
 	}
 }
+
+// TestPlaceNewUnfinished: a temp file that cannot be removed is an error, and the
+// file is not there; the umask counts, whichever way the file is made.
+func TestPlaceNewUnfinished(t *testing.T) {
+	write := func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }
+	path := filepath.Join(t.TempDir(), "file")
+	failed := false
+	ffs := faultfs.New(fsutil.OS(), func(op faultfs.Op) error {
+		if op.Name == "Remove" && !failed {
+			failed = true
+			return syscall.EPERM
+		}
+		return nil
+	})
+	err := fsutil.PlaceNew(ffs, path, t.TempDir(), 0o644, write)
+	if _, serr := os.Lstat(path); !errors.Is(err, syscall.EPERM) || errors.Is(err, fs.ErrExist) || !errors.Is(serr, fs.ErrNotExist) {
+		t.Errorf("%v; the file: %v", err, serr)
+	}
+
+	old := syscall.Umask(0o077)
+	defer syscall.Umask(old)
+	for _, link := range []error{nil, syscall.EPERM} {
+		path := filepath.Join(t.TempDir(), "file")
+		ffs := faultfs.New(fsutil.OS(), func(op faultfs.Op) error {
+			if op.Name == "Link" {
+				return link
+			}
+			return nil
+		})
+		if err := fsutil.PlaceNew(ffs, path, t.TempDir(), 0o644, write); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("link %v: %v, %v", link, info.Mode(), err)
+		}
+	}
+}

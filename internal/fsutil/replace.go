@@ -127,11 +127,16 @@ func putBack(fsys FS, temp, path string, in Identity, cause error) error {
 // WriteNew makes a file that must not be there, and returns when it is on
 // stable storage. On an error it is not there.
 func WriteNew(fsys FS, path string, perm fs.FileMode, write func(io.Writer) error) error {
+	return writeNew(fsys, path, perm, Replacement{Perm: perm, Write: write})
+}
+
+// writeNew is WriteNew for a Replacement, of which Perm 0 lets the umask count.
+func writeNew(fsys FS, path string, perm fs.FileMode, r Replacement) error {
 	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
 		return err
 	}
-	if _, err = fill(f, nil, Replacement{Perm: perm, Write: write}); err == nil {
+	if _, err = fill(f, nil, r); err == nil {
 		err = fsys.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
@@ -160,8 +165,8 @@ func PlaceNew(fsys FS, path, stage string, perm fs.FileMode, write func(io.Write
 	switch {
 	case placed && err == nil:
 		err = fsys.SyncDir(filepath.Dir(path))
-	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EXDEV), errors.Is(err, syscall.EMLINK):
-		return WriteNew(fsys, path, perm, write)
+	case !placed && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EMLINK)):
+		return writeNew(fsys, path, perm, Replacement{Write: write})
 	}
 	if placed && err != nil {
 		err = errors.Join(err, remove(fsys, path))
