@@ -40,11 +40,12 @@ unprivileged:
 	fi
 
 # strace injects faults into the built binary's system calls, chromium shows the
-# report, tmux is the terminal of the live view. Without root, or where there is no apt, the tests that need them say so
+# report, tmux is the terminal of the live view, zsh and fish read their completion
+# scripts. Without root, or where there is no apt, the tests that need them say so
 # and are skipped.
 deps:
 	@if command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
-		for tool in strace chromium tmux; do \
+		for tool in strace chromium tmux zsh fish; do \
 			command -v $$tool >/dev/null 2>&1 || \
 			(apt-get install -y -qq --no-install-recommends $$tool || (apt-get update -qq && apt-get install -y -qq --no-install-recommends $$tool)) >/dev/null 2>&1 || \
 			echo "$$tool cannot be installed; the tests that need it will be skipped" >&2; \

@@ -142,7 +142,7 @@ func TestOtherShells(t *testing.T) {
 		t.Run(shell, func(t *testing.T) {
 			program, err := exec.LookPath(shell)
 			if err != nil {
-				t.Skip("it is not installed")
+				t.Skipf("%s is not installed: nothing has read its completion script", shell)
 			}
 			script := filepath.Join(t.TempDir(), "script")
 			write(t, script, hacky(t, ".", "completion", shell).stdout)

@@ -374,7 +374,7 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 			}
 		}
 	}
-	failures := j.settle(&out, final)
+	failures := settle(&out, j.selected, final)
 	sum := ui.Summary{Outcome: out}
 	for i, in := range j.selected {
 		if in {
@@ -417,37 +417,6 @@ func (j *job) changed(ids []string) {
 		}
 	}
 	go e.Revise(items)
-}
-
-// settle corrects what a run came to by what others have made of it meanwhile:
-// what is done is neither failed, blocked nor left, and what they have put back
-// is left. It returns how many subtasks in scope are Failed.
-func (j *job) settle(out *engine.Outcome, final []backlog.Status) (failed int) {
-	done := func(i int32) bool { return final[i].Satisfied() }
-	out.Failed = slices.DeleteFunc(out.Failed, func(f engine.Failure) bool { return done(f.Item) })
-	out.Blocked = slices.DeleteFunc(out.Blocked, func(bl schedule.Blocked) bool { return done(bl.Item) })
-	out.Left = slices.DeleteFunc(out.Left, done)
-	told := map[int32]bool{}
-	for _, f := range out.Failed {
-		told[f.Item] = true
-	}
-	for _, bl := range out.Blocked {
-		told[bl.Item] = true
-	}
-	for _, i := range out.Left {
-		told[i] = true
-	}
-	for i, in := range j.selected {
-		switch {
-		case !in || done(int32(i)):
-		case final[i] == backlog.Failed || told[int32(i)] && slices.ContainsFunc(out.Failed, func(f engine.Failure) bool { return f.Item == int32(i) }):
-			failed++
-		case !told[int32(i)]:
-			out.Left = append(out.Left, int32(i))
-		}
-	}
-	slices.Sort(out.Left)
-	return failed
 }
 
 // held are the credentials that an earlier run has found used up.
