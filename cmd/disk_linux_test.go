@@ -189,7 +189,7 @@ func TestDiskFullShelter(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.place == "" { // the journal has them, or else they were printed
-				contains(t, "standard error", r.stderr, "2 updates wait in tasks.json.journal\n")
+				contains(t, "standard error", r.stderr, "2 updates wait in .hacky/journal\n")
 				call("recover").wants(t, 0)
 				done(t, dir)
 				return

@@ -228,7 +228,7 @@ func recoverLines(t *testing.T, dir, before string, r result) {
 	if read(t, filepath.Join(dir, "tasks.json")) != before {
 		t.Error("tasks.json has changed")
 	}
-	if strings.Contains(r.stderr, "wait in tasks.json.journal\n") { // which needs no rename
+	if strings.Contains(r.stderr, "wait in .hacky/journal\n") { // which needs no rename
 		contains(t, "standard error", r.stderr, "then type: hacky recover\n")
 		hacky(t, dir, "recover").wants(t, 0)
 		done(t, dir)

@@ -231,7 +231,7 @@ const hackyYAML = "hacky.yaml"
 
 // stage is where a session keeps what is its own; new files are written here
 // before they get their names.
-const stage = ".hacky"
+const stage = fsutil.PrivateDir
 
 type initFile struct {
 	name    string
@@ -407,7 +407,7 @@ func (m *maker) makeFile(f initFile, instead string) error {
 	case f.there == kept:
 		return nil
 	case f.there == renewed:
-		_, err = fsutil.Replace(m.fsys, fsutil.Replacement{Path: path, Write: write})
+		_, err = fsutil.Replace(m.fsys, fsutil.Replacement{Path: path, Write: write, Stage: filepath.Join(m.dir, stage)})
 	default:
 		return fmt.Errorf("%s has just come there and is not overwritten; %s", path, instead)
 	}

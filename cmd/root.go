@@ -77,9 +77,10 @@ func (a *app) report(err error) {
 			fmt.Fprintf(a.stderr, "hacky: %s\n", line)
 		}
 	}
+	var unread *session.JournalError
 	var damage *journal.DamageError
-	if errors.As(err, &damage) && !damage.Newer {
-		fmt.Fprintf(a.stderr, "hacky: to keep a backup and go on with what can be read, type: hacky validate --repair%s\n", a.sessionArg(strings.TrimSuffix(damage.Path, ".journal")))
+	if errors.As(err, &unread) && errors.As(err, &damage) && !damage.Newer {
+		fmt.Fprintf(a.stderr, "hacky: to keep a backup and go on with what can be read, type: hacky validate --repair%s\n", a.sessionArg(unread.Backlog))
 	}
 	var failed *session.FlushError
 	if !errors.As(err, &failed) {

@@ -106,9 +106,8 @@ func (a *app) changed(cfg *config.Config, l *look, before []fsutil.Identity) (no
 	if err != nil {
 		return before, true
 	}
-	hidden := filepath.Join(loc.Dir, ".hacky")
 	for _, name := range []string{loc.Path(), loc.JournalPath(), loc.RecoveryPath(), filepath.Join(loc.Dir, "artifacts", "attempts.ndjson"),
-		filepath.Join(hidden, "holds.json"), filepath.Join(hidden, "run.lock")} {
+		loc.Hidden("holds.json"), loc.Hidden("run.lock")} {
 		var id fsutil.Identity
 		if info, err := os.Stat(name); err == nil {
 			id = fsutil.IdentityOf(info)

@@ -181,7 +181,7 @@ func Add(fsys fsutil.FS, dir, id string, before []Checkpoint, c Checkpoint, now 
 			return nil, fmt.Errorf("write checkpoint: %w", err)
 		}
 	}
-	_, err = fsutil.Replace(fsys, fsutil.Replacement{Path: name, Perm: 0o644,
+	_, err = fsutil.Replace(fsys, fsutil.Replacement{Path: name, Perm: 0o644, Stage: filepath.Join(dir, fsutil.PrivateDir),
 		Write: func(w io.Writer) error { _, err := w.Write(append(data, '\n')); return err }})
 	if err != nil {
 		return nil, fmt.Errorf("write checkpoint: %w", err)

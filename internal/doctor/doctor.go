@@ -92,7 +92,7 @@ func newExamination(t Target) *examination {
 	}
 	if e.found {
 		e.store = e.Session.Dir
-		e.hidden = filepath.Join(e.Session.Dir, ".hacky")
+		e.hidden = e.Session.Hidden("")
 		if path, err := filepath.EvalSymlinks(e.Session.Path()); err == nil {
 			e.tasks, e.store = path, filepath.Dir(path)
 		}

@@ -246,9 +246,7 @@ func (e *examination) find() (stale, waiting []string, err error) {
 
 // journal looks for one that no run is going to flush.
 func (e *examination) journal() {
-	path := e.Session.Path() + ".journal"
-	info, err := e.FS.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+	if !session.JournalWaiting(e.Session) {
 		e.add("journal", OK, "nothing is in the journal")
 		return
 	}
@@ -256,6 +254,13 @@ func (e *examination) journal() {
 		e.add("journal", OK, "the run that is going on writes it")
 		return
 	}
+	for _, path := range e.Session.JournalPaths() {
+		e.leftJournal(path)
+	}
+}
+
+// leftJournal looks at a journal that a dead run may have left.
+func (e *examination) leftJournal(path string) {
 	c, err := journal.Read(e.FS, path)
 	var damage *journal.DamageError
 	switch {
@@ -267,7 +272,7 @@ func (e *examination) journal() {
 		e.add("journal", Failed, "%v; nothing is guessed: to keep a backup and go on with what can be read of it, %s", damage, next)
 	case err != nil:
 		e.add("journal", Failed, "%s cannot be read: %s; %s", path, fsutil.Reason(err), e.remedy(err))
-	default:
+	case c != nil:
 		e.add("journal", Warning, "%s is of a process that did not end well, and %d updates in it wait to be put into tasks.json; they count, and the next \"%s\" does it", path, len(c.Records), e.command("run"))
 	}
 }

@@ -125,7 +125,7 @@ func (r *round) checkEnd(ctx context.Context) error {
 			r.lose(id, statuses[id]+" in tasks.json, as \"hacky status\" says", st)
 		}
 	}
-	return filepath.WalkDir(r.loc.Dir, func(_ string, d fs.DirEntry, err error) error {
+	return filepath.WalkDir(r.loc.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (r *round) checkEnd(ctx context.Context) error {
 		switch {
 		case strings.HasSuffix(name, ".hacky-tmp"), strings.HasPrefix(name, session.TasksFile+".failed"):
 			r.lose("", "no litter after the last run", name+" was left behind")
-		case name == session.TasksFile+".journal":
+		case path == r.loc.JournalPath(), name == session.TasksFile+".journal":
 			if info, err := d.Info(); err == nil && info.Size() > 0 {
 				r.lose("", "an empty journal or none after the last run", fmt.Sprintf("%s has %d bytes", name, info.Size()))
 			}

@@ -19,8 +19,14 @@ type Replacement struct {
 	Path string // not a symbolic link: that would become a file
 	// Perm is the new file's mode. 0 means the old one's, which then has to
 	// exist. The owner is the old one's in any case, if there is one.
-	Perm  fs.FileMode
-	Write func(io.Writer) error // writes the content; called once
+	Perm fs.FileMode
+	// Write writes the content. It is called once more if Stage turns out to be
+	// no place to move a file from.
+	Write func(io.Writer) error
+	// Stage is the directory for the temp file, so that nobody who lists that of
+	// Path ever sees it. With "", and where Stage is missing, no directory, or on
+	// another file system, the temp file is beside Path.
+	Stage string
 	// Base, if not zero, is the file that the content was made from. If another
 	// one is there, it stays, and the error is ErrChanged. Where the file system
 	// can exchange files this holds up to the last instant.
@@ -31,8 +37,8 @@ type Replacement struct {
 // read. Theirs is in place.
 var ErrChanged = errors.New("another program has saved the file meanwhile")
 
-// Replace does it: temp file in the same directory, write, fsync, close,
-// exchange or rename, fsync the directory. On an error the file is the old or
+// Replace does it: temp file, write, fsync, close, exchange or rename, fsync the
+// directory. On an error the file is the old or
 // the new one, whole. info is what Stat says of the new file; not nil together
 // with an error, it tells that the new file is in place, but perhaps not on
 // stable storage, or that the old one could not be removed.
@@ -47,7 +53,23 @@ func Replace(fsys FS, r Replacement) (info fs.FileInfo, err error) {
 		return nil, ErrChanged
 	}
 	dir := filepath.Dir(r.Path)
-	temp := filepath.Join(dir, TempName(filepath.Base(r.Path)))
+	info, err = replaceFrom(fsys, stageOf(fsys, r), old, r)
+	if errors.Is(err, syscall.EXDEV) { // one device, and two mounts of it
+		info, err = replaceFrom(fsys, dir, old, r)
+	}
+	if err != nil && !errors.Is(err, errPlaced) {
+		return nil, err
+	}
+	if serr := fsys.SyncDir(dir); serr != nil {
+		err = errors.Join(err, fmt.Errorf("sync directory %s: %w", dir, serr))
+	}
+	return info, err
+}
+
+// replaceFrom is Replace with the temp file in a certain directory, and without
+// the fsync of the one it goes to.
+func replaceFrom(fsys FS, stage string, old fs.FileInfo, r Replacement) (info fs.FileInfo, err error) {
+	temp := filepath.Join(stage, TempName(filepath.Base(r.Path)))
 	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
@@ -59,10 +81,24 @@ func Replace(fsys FS, r Replacement) (info fs.FileInfo, err error) {
 	if err != nil && !errors.Is(err, errPlaced) {
 		return nil, errors.Join(err, remove(fsys, temp))
 	}
-	if serr := fsys.SyncDir(dir); serr != nil {
-		err = errors.Join(err, fmt.Errorf("sync directory %s: %w", dir, serr))
-	}
 	return info, err
+}
+
+// stageOf is the directory in which the temp file is made.
+func stageOf(fsys FS, r Replacement) string {
+	dir := filepath.Dir(r.Path)
+	if r.Stage == "" {
+		return dir
+	}
+	stage, err := fsys.Lstat(r.Stage)
+	if err != nil || !stage.IsDir() {
+		return dir
+	}
+	target, err := fsys.Stat(dir)
+	if err != nil || IdentityOf(target).dev != IdentityOf(stage).dev {
+		return dir
+	}
+	return r.Stage
 }
 
 // errPlaced marks an error after the new file was put in place.
@@ -233,6 +269,11 @@ func likeOld(f File, old fs.FileInfo, perm fs.FileMode) error {
 	}
 	return f.Chmod(perm)
 }
+
+// PrivateDir is the name of the directory in a session for everything that is
+// private to hacky: journal, temp files, locks, holds, reserve, backups
+// (docs/design/0016-private-directory.md).
+const PrivateDir = ".hacky"
 
 const (
 	tempSuffix = ".hacky-tmp"

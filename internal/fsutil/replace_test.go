@@ -257,3 +257,68 @@ func TestReplaceOrder(t *testing.T) {
 		})
 	}
 }
+
+// A stage keeps the temp file out of the target's directory, wherever that can
+// be done, and where it cannot, the file is replaced all the same.
+func TestReplaceStage(t *testing.T) {
+	t.Parallel()
+	for _, k := range kinds {
+		for _, tt := range []struct {
+			name  string
+			stage func(t *testing.T, dir string)
+			fault faultfs.Fault
+			seen  bool // beside the target
+		}{
+			{name: "there", stage: func(t *testing.T, dir string) { mkdir(t, dir) }},
+			{name: "missing", stage: func(*testing.T, string) {}, seen: true},
+			{name: "a file", stage: func(t *testing.T, dir string) { put(t, dir, "") }, seen: true},
+			{name: "a link", stage: func(t *testing.T, dir string) {
+				if err := os.Symlink(t.TempDir(), dir); err != nil {
+					t.Fatal(err)
+				}
+			}, seen: true},
+			{name: "another mount", stage: func(t *testing.T, dir string) { mkdir(t, dir) }, seen: true, fault: func(op faultfs.Op) error {
+				if (op.Name == "Rename" || op.Name == "Exchange") && filepath.Base(filepath.Dir(op.Path)) == "stage" {
+					return syscall.EXDEV
+				}
+				return nil
+			}},
+		} {
+			t.Run(string(k)+"/"+tt.name, func(t *testing.T) {
+				s := newScene(t, k)
+				s.replace.Stage = filepath.Join(s.dir, "stage")
+				tt.stage(t, s.replace.Stage)
+				seen := false
+				fault := func(op faultfs.Op) error {
+					names, err := filepath.Glob(filepath.Join(s.dir, ".file.json.*"))
+					seen = seen || len(names) > 0 || err != nil
+					if tt.fault != nil {
+						return tt.fault(op)
+					}
+					return nil
+				}
+				if _, err := fsutil.Replace(faultfs.New(fsutil.OS(), k.with(fault)), s.replace); err != nil {
+					t.Fatal(err)
+				}
+				if got := s.content(t); got != newText {
+					t.Errorf("the file says %q", got)
+				}
+				if seen != tt.seen {
+					t.Errorf("a temp file beside the target: %v", seen)
+				}
+				for _, dir := range []string{s.dir, s.replace.Stage} {
+					if left, _ := filepath.Glob(filepath.Join(dir, ".file.json.*")); len(left) > 0 {
+						t.Errorf("left behind: %v", left)
+					}
+				}
+			})
+		}
+	}
+}
+
+func mkdir(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -39,6 +39,8 @@ type Options struct {
 	// Ahead, if not nil, is called once before each commit, when it is fixed what
 	// is in it: for what has to be written before its records count.
 	Ahead func()
+	// Home, if not nil, makes the journal's directory when somebody has removed it.
+	Home func() error
 }
 
 // Sizes of the file: what is allocated ahead at first and later, and when it is
@@ -318,7 +320,7 @@ func (j *Journal) restart() (waiting []func(error), err error) {
 func (j *Journal) replace(content []byte) (f fsutil.File, err error) {
 	dir := filepath.Dir(j.path)
 	if !j.begun {
-		f, err := j.fs.OpenFile(j.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+		f, err := j.make(j.path)
 		if err == nil {
 			return j.begin(f, dir, content)
 		}
@@ -327,7 +329,7 @@ func (j *Journal) replace(content []byte) (f fsutil.File, err error) {
 		}
 	}
 	temp := filepath.Join(dir, fsutil.TempName(filepath.Base(j.path)))
-	f, err = j.fs.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err = j.make(temp)
 	if err != nil {
 		return nil, err
 	}
@@ -345,6 +347,16 @@ func (j *Journal) replace(content []byte) (f fsutil.File, err error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// make makes a file, and the directory again if that is gone.
+func (j *Journal) make(path string) (fsutil.File, error) {
+	const flags = os.O_RDWR | os.O_CREATE | os.O_EXCL
+	f, err := j.fs.OpenFile(path, flags, 0o644)
+	if errors.Is(err, fs.ErrNotExist) && j.opts.Home != nil && j.opts.Home() == nil {
+		return j.fs.OpenFile(path, flags, 0o644)
+	}
+	return f, err
 }
 
 // begin fills the first journal of a session, under its own name: nothing in it

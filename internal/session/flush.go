@@ -325,12 +325,14 @@ func (s *Session) replace(lock fsutil.File) error {
 	}
 	sum := sha256.New()
 	info, err := fsutil.Replace(s.fs, fsutil.Replacement{
-		Path: s.path,
-		Base: doc.identity,
+		Path:  s.path,
+		Base:  doc.identity,
+		Stage: s.hidden(""),
 		Write: func(w io.Writer) error {
 			if s.journal == nil {
 				return doc.b.Render(w, target)
 			}
+			sum.Reset()
 			d := digesting{w, bufio.NewWriterSize(sum, 1<<16)}
 			return errors.Join(doc.b.Render(d, target), d.sum.Flush())
 		},
@@ -371,12 +373,14 @@ func (s *Session) trim(through uint64) error {
 		s.journal.Flushed(through, s.base)
 	}
 	if s.opts.Run && (s.journal == nil || !s.journal.Healthy() && s.journal.Live() == 0) {
-		path := s.loc.JournalPath()
-		if err := journal.Remove(s.fs, path); err != nil {
+		paths := s.loc.JournalPaths()
+		if err := s.removeJournals(paths...); err != nil {
 			return err
 		}
-		if err := s.fs.SyncDir(filepath.Dir(path)); err != nil {
-			return err
+		for _, path := range paths {
+			if err := s.fs.SyncDir(filepath.Dir(path)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,7 +22,7 @@ type Holder struct {
 // and keeps no run from starting: the lock is tried as one that may be shared,
 // given back at once, and a run waits longer than that for its own.
 func Held(l Location) (*Holder, error) {
-	f, err := os.OpenFile(filepath.Join(filepath.Dir(resolved(l)), ".hacky", "run.lock"), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(l.Hidden("run.lock"), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
 	}

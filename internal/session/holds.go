@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -30,7 +29,7 @@ type Hold struct {
 const maxHolds = 1 << 20
 
 func holdsPath(path string) string {
-	return filepath.Join(filepath.Dir(path), ".hacky", "holds.json")
+	return hiddenOf(path, "holds.json")
 }
 
 // Holds are the holds of a session that have not ended at now, the first to

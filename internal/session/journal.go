@@ -24,18 +24,6 @@ import (
 	"github.com/hacky-run/hacky/internal/retry"
 )
 
-// JournalPath is the journal's path: beside the backlog itself, as the locks
-// are, so that whoever comes to it through a symbolic link sees the same one.
-func (l Location) JournalPath() string {
-	path := l.Path()
-	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
-		}
-	}
-	return path + ".journal"
-}
-
 // runLockPatience is how long a run waits for the run lock: another writer may
 // hold it for a moment, to replay what a dead run left in its journal.
 const runLockPatience = 300 * time.Millisecond
@@ -88,23 +76,6 @@ func view(l Location) (doc document, fromJournal []replayedUpdate, err error) {
 	}
 }
 
-// readJournal reads a session's journal; nil if there is none.
-func readJournal(fsys fsutil.FS, l Location) (*journal.Contents, error) {
-	contents, err := journal.Read(fsys, l.JournalPath())
-	var damage *journal.DamageError
-	switch {
-	case errors.As(err, &damage) && damage.Newer:
-		return nil, fmt.Errorf("%w; nothing was changed: use the newer hacky that wrote it", err)
-	case errors.As(err, &damage):
-		return nil, fmt.Errorf("%w; nothing was changed; %s", err, damage.Says())
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("the journal %s cannot be read: permission denied", l.JournalPath())
-	case err != nil:
-		return nil, fmt.Errorf("read journal: %w", err)
-	}
-	return contents, nil
-}
-
 // peek is a journal that was read in the background, while the backlog was
 // parsed.
 type peek struct {
@@ -121,8 +92,9 @@ const settledAge = 2 * time.Second
 
 // peekJournal begins to read a journal, if there is one that is not empty.
 func peekJournal(fsys fsutil.FS, l Location) func() peek {
-	info, err := fsys.Stat(l.JournalPath())
-	if err != nil || info.Size() == 0 {
+	older, newer := l.JournalPaths()[0], l.JournalPath()
+	info, err := fsys.Stat(newer)
+	if err != nil || info.Size() == 0 || present(fsys, older) {
 		return func() peek {
 			contents, err := readJournal(fsys, l)
 			return peek{contents: contents, err: err}
@@ -242,8 +214,7 @@ func (d digesting) WriteString(s string) (int, error) {
 func (s *Session) openJournal() error {
 	path := s.loc.JournalPath()
 	if !s.opts.Run {
-		info, err := s.fs.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		if !journalWaiting(s.fs, s.loc) {
 			return nil
 		}
 		_, unlock, err := s.fs.TryLock(s.hidden("run.lock"))
@@ -280,15 +251,16 @@ func (s *Session) openJournal() error {
 		// On one thread, as a flush is; see there.
 		runtime.LockOSThread()
 		_, err = retry.Do(context.Background(), s.opts.Retry, fsutil.Transient, s.logRetry("the journal cannot be started, trying again"), func() (err error) {
-			s.journal, err = journal.Create(s.fs, path, s.base, records, journal.Options{Unsafe: s.opts.Unsafe, Ahead: s.keepEvidence})
+			s.journal, err = journal.Create(s.fs, path, s.base, records, journal.Options{Unsafe: s.opts.Unsafe, Ahead: s.keepEvidence, Home: s.makeHiddenAgain})
 			return err
 		})
 		runtime.UnlockOSThread()
 		if err != nil {
 			s.journal = nil
 			s.log.Warn().Err(err).Str("file", path).Msg("the journal cannot be written; a completion counts only when tasks.json has it, which takes longer")
+			return nil
 		}
-		return nil
+		return s.removeJournals(s.loc.JournalPaths()[0]) // the new one holds its records
 	}
 	if contents == nil {
 		return nil
@@ -300,7 +272,7 @@ func (s *Session) openJournal() error {
 	} else if err != nil {
 		return err
 	}
-	return journal.Remove(s.fs, path)
+	return s.removeJournals(s.loc.JournalPaths()...)
 }
 
 // replay takes over a dead run's records. Open calls it, when nobody else knows
@@ -369,7 +341,7 @@ func PlanRecovery(l Location, files []*Recovery, opts RecoverOptions) ([]Decisio
 // running reports whether a run has the session. The lock is tried and given
 // back at once; its file is not made.
 func running(l Location) bool {
-	name := filepath.Join(filepath.Dir(resolved(l)), ".hacky", "run.lock")
+	name := l.Hidden("run.lock")
 	if _, err := os.Lstat(name); err != nil {
 		return false
 	}
@@ -378,13 +350,6 @@ func running(l Location) bool {
 		_ = unlock() // nothing was written to it
 	}
 	return errors.Is(err, fsutil.ErrLocked)
-}
-
-// JournalWaiting reports whether a session has a journal that is not empty. If
-// no run is alive, it is what a dead one left.
-func JournalWaiting(l Location) bool {
-	info, err := os.Lstat(l.JournalPath())
-	return err == nil && info.Size() > 0
 }
 
 // keepTorn keeps aside what a crash left of the last frame. It was not
@@ -480,7 +445,7 @@ func (s *Session) closeJournal(preserved bool) error {
 	}
 	err := s.journal.Close()
 	if err == nil && s.journal.Live() == 0 { // also when it could not be written any more
-		err = journal.Remove(s.fs, s.loc.JournalPath())
+		err = s.removeJournals(s.loc.JournalPaths()...)
 	}
 	return err
 }

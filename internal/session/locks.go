@@ -99,8 +99,7 @@ func (s *Session) lockWrite(ctx context.Context) (lock fsutil.File, unlock func(
 				}
 			}, nil
 		}
-		if errors.Is(err, fs.ErrNotExist) && s.fs.Mkdir(s.hidden(""), 0o755) == nil {
-			s.log.Warn().Str("directory", s.hidden("")).Msg("somebody has removed this directory with the locks; it is made again")
+		if errors.Is(err, fs.ErrNotExist) && s.makeHiddenAgain() == nil {
 			continue
 		}
 		if !errors.Is(err, fsutil.ErrLocked) {

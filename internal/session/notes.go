@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,11 +76,7 @@ func readNotes(f io.Reader) (notes, error) {
 
 // notesOf reads them without the lock.
 func notesOf(fsys fsutil.FS, l Location) (n notes, err error) {
-	path, err := filepath.EvalSymlinks(l.Path())
-	if err != nil {
-		return nil, err
-	}
-	f, err := fsys.OpenFile(filepath.Join(filepath.Dir(path), ".hacky", "write.lock"), os.O_RDONLY, 0)
+	f, err := fsys.OpenFile(l.Hidden("write.lock"), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -127,7 +122,7 @@ func (s *Session) leaveNotes(lock fsutil.File, sent map[string]Update) error {
 	if err == nil {
 		err = lock.Truncate(int64(text.Len()))
 	}
-	if _, serr := s.fs.Stat(s.loc.JournalPath()); err == nil && !s.opts.Run && !errors.Is(serr, fs.ErrNotExist) {
+	if err == nil && !s.opts.Run && slices.ContainsFunc(s.loc.JournalPaths(), func(path string) bool { return present(s.fs, path) }) {
 		err = lock.SyncData() // what the journal says does not hold after a power cut either
 	}
 	if err != nil {

@@ -162,13 +162,13 @@ func mkdirAll(fsys fsutil.FS, dir string) error {
 // Where blocks are never written in place (btrfs, zfs), a full disk may refuse
 // even this; then the shelters are left.
 func reserve(path string) string {
-	return filepath.Join(filepath.Dir(path), ".hacky", "reserve-"+filepath.Base(path))
+	return hiddenOf(path, "reserve-"+filepath.Base(path))
 }
 
 // besideReserve is where it goes when the session directory itself takes no
 // new name.
 func besideReserve(path string) string {
-	return filepath.Join(filepath.Dir(path), ".hacky", filepath.Base(path)+".failed")
+	return hiddenOf(path, filepath.Base(path)+".failed")
 }
 
 // Bounds of the reserve's size: a change takes up to changeSize bytes.

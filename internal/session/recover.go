@@ -171,14 +171,16 @@ func (s *Session) verify(changes []Change) error {
 
 // copyRecovery keeps a copy beside the recovery file, which is never a name
 // that is taken.
-func (s *Session) copyRecovery(path string) (err error) {
-	from, err := s.fs.OpenFile(path, os.O_RDONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, from.Close()) }()
-	_, err = fsutil.Replace(s.fs, fsutil.Replacement{Path: path + ".kept-" + stamp(), Perm: 0o600,
-		Write: func(w io.Writer) error { _, err := io.Copy(w, from); return err }})
+func (s *Session) copyRecovery(path string) error {
+	_, err := fsutil.Replace(s.fs, fsutil.Replacement{Path: path + ".kept-" + stamp(), Perm: 0o600, Stage: s.stageFor(path),
+		Write: func(w io.Writer) error {
+			from, err := s.fs.OpenFile(path, os.O_RDONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(w, from)
+			return errors.Join(err, from.Close())
+		}})
 	return err
 }
 

@@ -255,7 +255,7 @@ func (s *Session) replaceRecovery(path string, doc document, changes []Update, r
 	var errs []error
 	for _, write := range []func(io.Writer) error{full, small} {
 		_, err := retry.Do(context.Background(), s.opts.Retry, fsutil.Transient, s.logRetry("the recovery file cannot be written, trying again"), func() error {
-			_, err := fsutil.Replace(s.fs, fsutil.Replacement{Path: path, Perm: 0o600, Write: write})
+			_, err := fsutil.Replace(s.fs, fsutil.Replacement{Path: path, Perm: 0o600, Write: write, Stage: s.stageFor(path)})
 			return err
 		})
 		if err == nil {
@@ -273,6 +273,15 @@ func (s *Session) replaceRecovery(path string, doc document, changes []Update, r
 		return nil
 	}
 	return errors.Join(append(errs, err)...)
+}
+
+// stageFor is where a file that is to be at path is written: in .hacky/, unless
+// it goes to a shelter.
+func (s *Session) stageFor(path string) string {
+	if filepath.Dir(path) != filepath.Dir(s.loc.RecoveryPath()) {
+		return ""
+	}
+	return s.hidden("")
 }
 
 // withoutBOM drops a byte order mark at the beginning.

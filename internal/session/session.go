@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -232,7 +231,7 @@ func (s *Session) reload() error {
 // hidden is a file in .hacky/ beside the backlog itself: whoever comes to it
 // through a symbolic link takes the same locks.
 func (s *Session) hidden(name string) string {
-	return filepath.Join(filepath.Dir(s.path), ".hacky", name)
+	return hiddenOf(s.path, name)
 }
 
 // prepare makes .hacky/ with what belongs into it.
@@ -242,21 +241,8 @@ func (s *Session) prepare() error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
 		return fmt.Errorf("the session directory %s cannot be written: %s; nothing was changed", filepath.Dir(s.path), fsutil.Reason(err))
 	}
-	if err := s.fs.Mkdir(s.hidden(""), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := s.makeHidden(); err != nil {
 		return fmt.Errorf("the session directory %s cannot be written: %s; nothing was changed", s.loc.Dir, fsutil.Reason(err))
-	}
-	f, err := s.fs.OpenFile(s.hidden(".gitignore"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err == nil {
-		_, err = f.WriteString("*\n")
-		if err = errors.Join(err, f.Close()); err != nil { // an empty one would stay for ever
-			err = errors.Join(err, s.fs.Remove(s.hidden(".gitignore")))
-		}
-	}
-	if err != nil {
-		s.log.Debug().Err(err).Msg("cannot write .hacky/.gitignore")
 	}
 	return nil
 }
@@ -267,9 +253,9 @@ func (s *Session) sweep() error {
 	if err != nil {
 		return err
 	}
-	files := []string{s.path, s.loc.RecoveryPath()}
-	if s.opts.Run { // else a run may be just starting its journal anew
-		files = append(files, s.loc.JournalPath())
+	files := []string{s.path, s.loc.RecoveryPath(), s.hidden(filepath.Base(s.path)), s.hidden(filepath.Base(s.loc.RecoveryPath()))}
+	if s.opts.Run { // else a run may be just writing these
+		files = append(append(files, s.loc.JournalPaths()...), holdsPath(s.path), s.hidden("checkpoints.json"))
 	}
 	for _, file := range files {
 		removed, serr := fsutil.SweepTemps(s.fs, filepath.Dir(file), filepath.Base(file))

@@ -87,7 +87,7 @@ func (e *examination) mendFiles() error {
 		case p.Kind == Checkpoint, p.Kind == Temp:
 			err = e.putAway(p.File)
 		case p.Kind == Journal && p.damage != nil:
-			err = e.mendJournal(p.damage)
+			err = e.mendJournal(p.File, p.damage)
 		}
 		if err != nil {
 			return fmt.Errorf("mend %s: %w", p.File, err)
@@ -118,7 +118,7 @@ func (e *examination) fill(dir string, todo []Problem) error {
 		case Backlog, RollUp:
 			files = []string{e.Session.Path()}
 		case Journal:
-			files = []string{e.Session.JournalPath(), e.Session.Path()}
+			files = []string{p.File, e.Session.Path()}
 		}
 		for _, file := range files {
 			if slices.Contains(copied, file) {
@@ -178,7 +178,7 @@ func (e *examination) mendBacklog() error {
 	if len(done) == 0 {
 		return nil
 	}
-	_, err = fsutil.Replace(e.FS, fsutil.Replacement{Path: path, Base: fsutil.IdentityOf(info),
+	_, err = fsutil.Replace(e.FS, fsutil.Replacement{Path: path, Base: fsutil.IdentityOf(info), Stage: e.hidden,
 		Write: func(w io.Writer) error { _, err := io.WriteString(w, mended); return err }})
 	return err
 }
@@ -194,8 +194,7 @@ func readAll(fsys fsutil.FS, path string) (string, error) {
 
 // mendJournal puts a journal in the place of a damaged one that holds what
 // could be read of it; settle replays it like that of any run that died.
-func (e *examination) mendJournal(damage *journal.DamageError) error {
-	path := e.Session.JournalPath()
+func (e *examination) mendJournal(path string, damage *journal.DamageError) error {
 	if len(damage.Readable) == 0 {
 		return journal.Remove(e.FS, path)
 	}

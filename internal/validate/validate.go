@@ -121,7 +121,7 @@ func newExamination(t Target) *examination {
 	if path, err := filepath.EvalSymlinks(t.Session.Path()); err == nil {
 		e.store = filepath.Dir(path)
 	}
-	e.hidden = filepath.Join(e.store, ".hacky")
+	e.hidden = e.Session.Hidden("")
 	return e
 }
 
@@ -129,7 +129,7 @@ func (e *examination) examine() error {
 	if err := e.backlog(); err != nil {
 		return err
 	}
-	e.journal()
+	e.journals()
 	e.recovery()
 	if err := errors.Join(e.artifacts(), e.temps()); err != nil {
 		return err
@@ -199,8 +199,13 @@ func (e *examination) runs() bool {
 	return false
 }
 
-func (e *examination) journal() {
-	path := e.Session.JournalPath()
+func (e *examination) journals() {
+	for _, path := range e.Session.JournalPaths() {
+		e.journal(path)
+	}
+}
+
+func (e *examination) journal(path string) {
 	c, err := journal.Read(e.FS, path)
 	var damage *journal.DamageError
 	switch {

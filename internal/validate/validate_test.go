@@ -78,6 +78,9 @@ func memory(t testing.TB) string {
 // journalOf writes a journal in which each record is a frame of its own.
 func journalOf(t testing.TB, l session.Location, ids ...int) []byte {
 	t.Helper()
+	if err := os.MkdirAll(l.Hidden(""), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	j, err := journal.Create(fsutil.OS(), l.JournalPath(), journal.Base{}, nil, journal.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -162,16 +165,16 @@ func TestRepair(t *testing.T) {
 		{name: "a cycle", text: content("Planned", `,"status":"Planned","dependencies":["P1.M1"]`), problems: "backlog", left: "backlog", statuses: "unreadable"},
 		{name: "no JSON", text: "{", problems: "backlog", left: "backlog", statuses: "unreadable"},
 		{name: "a run that died", text: content("Planned", fine), breakIt: func(t *testing.T, l session.Location) { journalOf(t, l, 1, 2) },
-			notes: "journal", repaired: "journal", statuses: "CCPPI", backup: "tasks.json tasks.json.journal"},
+			notes: "journal", repaired: "journal", statuses: "CCPPI", backup: "journal tasks.json"},
 		{name: "a torn journal", text: content("Planned", fine), breakIt: func(t *testing.T, l session.Location) {
 			data := strings.TrimRight(string(journalOf(t, l, 1, 2)), "\x00")
 			put(t, l.JournalPath(), data[:len(data)-3])
-		}, notes: "journal journal", repaired: "journal journal", statuses: "CPPPI", backup: "tasks.json tasks.json.journal"},
+		}, notes: "journal journal", repaired: "journal journal", statuses: "CPPPI", backup: "journal tasks.json"},
 		{name: "damage in the middle", text: content("Planned", fine), breakIt: func(t *testing.T, l session.Location) {
 			journalOf(t, l, 1, 2, 3)
 			damage(t, l, 2)
-		}, problems: "journal", repaired: "journal", statuses: "CPCPI", backup: "tasks.json tasks.json.journal"},
-		{name: "nothing readable", text: content("Planned", fine), breakIt: func(t *testing.T, l session.Location) { put(t, l.JournalPath(), "nonsense") },
+		}, problems: "journal", repaired: "journal", statuses: "CPCPI", backup: "journal tasks.json"},
+		{name: "nothing readable", text: content("Planned", fine), breakIt: func(t *testing.T, l session.Location) { put(t, l.Path()+".journal", "nonsense") },
 			problems: "journal", repaired: "journal", statuses: "PPPPP", backup: "tasks.json tasks.json.journal"},
 		{name: "a newer journal", text: content("Planned", fine), breakIt: newer, problems: "journal", left: "journal", statuses: "unreadable"},
 		{name: "checkpoints", text: content("Planned", fine), breakIt: func(t *testing.T, l session.Location) {
