@@ -31,6 +31,9 @@ type Backlog struct {
 	dependentsOnce sync.Once
 	dependentsAt   []int32 // item i's dependents are dependents[dependentsAt[i]:dependentsAt[i+1]]
 	dependents     []int32
+
+	aboveMu sync.Mutex
+	aboveOf map[int32][32]byte // by parent: the digest that Work uses of it
 }
 
 // Item is a phase, milestone, task or subtask.
