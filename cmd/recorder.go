@@ -89,9 +89,13 @@ func (r *recorder) attempt(ev engine.Event) {
 		ID: ev.ID, Attempt: ev.Attempt, Class: res.Class.String(), Exit: res.Exit, Reason: res.Reason,
 		Started: res.Started, Ended: res.Ended, Commands: commands, Log: res.Log, RunID: r.runID,
 		Skipped: res.Skipped, Credential: res.Credential, Until: res.Until, Head: session.HeadRecord(res.Head),
+		Warnings: res.Warnings,
 	})
 	if err != nil {
 		r.log.Warn().Err(err).Str("id", ev.ID).Msg("cannot write artifacts/attempts.ndjson")
+	}
+	for _, text := range res.Warnings {
+		r.log.Warn().Str("id", ev.ID).Msg(text)
 	}
 	if res.LogError != "" {
 		r.log.Warn().Str("id", ev.ID).Str("error", res.LogError).Msg("cannot keep a subtask's output")

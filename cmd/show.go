@@ -349,4 +349,7 @@ func printAttempt(p *printer, r result.Attempt, dir string, now time.Time) {
 		}
 		p.line(8, "%s", ui.Clean(text))
 	}
+	for _, text := range r.Warnings {
+		p.line(8, "      warning       %s", ui.Clean(text))
+	}
 }

@@ -48,6 +48,7 @@ type attempt struct {
 	mending       bool      // the implement stage is asked again
 	repo          *git.Repo // around dir; nil if there is none, or nobody wants to know
 	snapshot      *git.Snapshot
+	blind         error // why there is no snapshot although a commit is wanted
 }
 
 func (r *Runner) newAttempt(i int32, n int) *attempt {

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -27,7 +26,7 @@ func (a *attempt) look(ctx context.Context) {
 	}
 	var err error
 	if a.snapshot, err = a.repo.Snapshot(ctx); err != nil {
-		a.note("what it changes will not be committed: " + err.Error())
+		a.blind = err
 		return
 	}
 	a.claim()
@@ -133,42 +132,6 @@ func (a *attempt) compare(ctx context.Context) {
 		h.Compared = true
 		h.Files, h.Insertions, h.Deletions, h.Untracked = st.Files, st.Insertions, st.Deletions, st.Untracked
 	}
-}
-
-// commitStage is the name of the gate that a commit is.
-const commitStage = "commit"
-
-// commitLevel is that of a commit among the gates: after all others.
-const commitLevel = 4
-
-// commit commits what the attempt changed, after its gates have passed. It
-// reports whether the attempt has passed: a hook that refuses is a gate that
-// failed, and its output goes to whom a gate's output goes to.
-func (a *attempt) commit(ctx context.Context) bool {
-	if !a.recipe.Commit || a.snapshot == nil {
-		return true
-	}
-	message := a.item.ID + ": " + a.item.Title
-	if a.said != nil && a.said.Text != "" {
-		message += "\n\n" + a.said.Text
-	}
-	result, err := a.repo.Commit(ctx, a.snapshot, git.Options{Message: message, Exclude: a.stateFile})
-	var hook *git.HookError
-	switch {
-	case errors.As(err, &hook):
-		x := a.execution(commitStage, a.spec.Run, 0)
-		x.gate = commitLevel
-		x.log.write([]byte(hook.Output))
-		return a.decide(x, ended{class: Permanent, exit: 1, reason: a.masker.MaskString(hook.Error())})
-	case err != nil && ctx.Err() == nil:
-		a.note("what it changed is not committed: " + err.Error())
-	case result.Hash != "":
-		a.res.Head.Commit = result.Hash
-	}
-	if len(result.LeftOut) > 0 {
-		a.note(fmt.Sprintf("%d files that it changed had changes before, and are not committed: %s", len(result.LeftOut), strings.Join(result.LeftOut[:min(3, len(result.LeftOut))], ", ")))
-	}
-	return true
 }
 
 // stateFile tells which paths of the repository are the session's own state.

@@ -53,6 +53,7 @@ type Result struct {
 	Until      time.Time // Quota: when it may serve again; zero if that is not known
 	Leftover   int       // process groups, and processes without, that had to be ended after their command
 	LogError   string    // why output could not be kept, if so
+	Warnings   []string  // sentences that people should read, whatever became of it; masked
 }
 
 // Outcome is one command's part of a Result.

@@ -16,10 +16,14 @@ import (
 )
 
 // keeps reports whether the attempt makes checkpoints: not where one command is
-// all there is.
+// all there is. A commit after it can fail by itself, and is then all that is
+// tried again.
 func (a *attempt) keeps() bool {
 	if a.verifying {
 		return false
+	}
+	if a.recipe.Commit {
+		return true
 	}
 	return len(a.stages) > 0 && (len(a.stages)+len(a.gates) > 1 || a.stages[0].Agent != nil) || len(a.stages) == 0 && len(a.gates) > 0
 }
@@ -190,6 +194,18 @@ func (a *attempt) note(text string) {
 		a.recipe.Note(a.item.ID, a.masker.MaskString(text))
 	}
 }
+
+// warn is a note that stays with the attempt: it is in its evidence and in the
+// summary of the run.
+func (a *attempt) warn(text string) {
+	text = a.masker.MaskString(text)
+	if !slices.Contains(a.res.Warnings, text) && len(a.res.Warnings) < maxWarnings {
+		a.res.Warnings = append(a.res.Warnings, text)
+	}
+}
+
+// maxWarnings bounds those of an attempt.
+const maxWarnings = 20
 
 // hex digest of what was written to h; "" for nil.
 func sum(h hash.Hash) string {

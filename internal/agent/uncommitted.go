@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -38,14 +39,15 @@ func (a *attempt) uncommittedFile() string {
 func (a *attempt) claim() {
 	own := uncommitted{Changed: new(git.Snapshot)}
 	if err := a.readUncommitted(&own); err != nil {
-		a.note("what its earlier attempts changed will not be committed: " + err.Error())
+		a.warn("what its earlier attempts changed will not be committed: " + err.Error())
 	}
 	if own.Open {
-		a.note("an earlier attempt of it was cut off; what that changed after its last stage cannot be told from what others did, and will not be committed")
+		a.warn("an earlier attempt of it was cut off; what that changed after its last stage cannot be told from what others did, and will not be committed")
 	}
 	rest, changed := a.snapshot.Without(own.Changed)
+	changed = slices.DeleteFunc(changed, a.stateFile)
 	if len(changed) > 0 {
-		a.note(fmt.Sprintf("%d files that its earlier attempts changed were changed since, and will not be committed: %s", len(changed), strings.Join(changed[:min(3, len(changed))], ", ")))
+		a.warn(fmt.Sprintf("%d files that its earlier attempts changed were changed since, and will not be committed: %s", len(changed), strings.Join(changed[:min(3, len(changed))], ", ")))
 	}
 	a.snapshot = rest
 	a.writeUncommitted(uncommitted{Open: true, Changed: own.Changed})

@@ -90,11 +90,18 @@ type Outcome struct {
 	Retried   int       // attempts that were repeated
 	Failed    []Failure // in the order in which they failed
 	Blocked   []schedule.Blocked
-	Left      []int32 // neither done, failed nor blocked, in document order
-	Held      []Hold  // what some of Left wait for, the first to end first
-	Limit     string  // the option that kept it from starting more; "" if none
-	Drained   error   // why it was told to start no more; nil if it was not
+	Left      []int32   // neither done, failed nor blocked, in document order
+	Warned    []Warning // of attempts, in the order in which they ended; of very many the first
+	Held      []Hold    // what some of Left wait for, the first to end first
+	Limit     string    // the option that kept it from starting more; "" if none
+	Drained   error     // why it was told to start no more; nil if it was not
 	Duration  time.Duration
+}
+
+// Warning is what people should know of an attempt, whatever became of it.
+type Warning struct {
+	Item int32
+	Text string
 }
 
 // Failure is a subtask that failed for good.

@@ -41,7 +41,7 @@ const (
 // Hooks run as with git commit; what a hook adds to the commit is in it. If
 // HEAD has moved since the snapshot, what is left is committed on top of it.
 //
-// Errors to branch on are *HookError, *UnfinishedError and *IdentityError;
+// Errors to branch on are *HookError, *UnfinishedError, *IdentityError and *LockedError;
 // after all of them, and after the end of the context, work tree and index are
 // as before. An error together with a Hash says that the commit is made and the
 // index is behind it.
@@ -212,7 +212,7 @@ func (r *Repo) awaitIndex(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("commit: another git is at work in %s: if there is none, remove %s", r.top, lock)
+			return fmt.Errorf("commit: %w", &LockedError{Top: r.top, Lock: lock})
 		}
 		if err := pause(ctx); err != nil {
 			return err

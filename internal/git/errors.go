@@ -46,3 +46,11 @@ type IdentityError struct{ Top string }
 func (e *IdentityError) Error() string {
 	return fmt.Sprintf(`git does not know who commits in %s: type git config --global user.name "Your Name" and git config --global user.email you@example.com`, e.Top)
 }
+
+// LockedError is a commit that was not made because another git holds the
+// index, or held it when it was killed.
+type LockedError struct{ Top, Lock string }
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("another git is at work in %s: if there is none, remove %s", e.Top, e.Lock)
+}

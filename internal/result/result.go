@@ -231,6 +231,7 @@ type Attempt struct {
 	Credential string     `json:"credential,omitempty" yaml:"credential,omitempty"`
 	Until      *time.Time `json:"until,omitempty" yaml:"until,omitempty"`
 	Git        *Git       `json:"git,omitempty" yaml:"git,omitempty"`
+	Warnings   []string   `json:"warnings,omitempty" yaml:"warnings,omitempty"`
 }
 
 // Command is a stage or a gate of an attempt.

@@ -178,6 +178,7 @@ func meanings() map[string]string {
 		"story_points":             "how large it is; any number of at least 0",
 		"subtasks":                 "the subtasks",
 		"tail":                     "the end of its output",
+		"warning":                  "a sentence that people should read, whatever became of the attempt",
 		"taskId":                   "the subtask's id",
 		"tasks":                    "its tasks, in order",
 		"time":                     "when it happened",

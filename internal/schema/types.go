@@ -216,6 +216,7 @@ type Attempt struct {
 	Credential string           `json:"credential,omitempty"`
 	Until      time.Time        `json:"until,omitzero"`
 	Git        *AttemptGit      `json:"git,omitempty"`
+	Warnings   []string         `json:"warnings,omitempty"`
 }
 
 // AttemptCommand is a stage or gate of an attempt.

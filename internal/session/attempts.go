@@ -36,6 +36,7 @@ type AttemptRecord struct {
 	Credential string    // class quota: whose
 	Until      time.Time // class quota: when it may serve again; zero if that is not known
 	Head       HeadRecord
+	Warnings   []string // sentences for people
 }
 
 // HeadRecord is what an attempt did to the repository around it.
@@ -132,6 +133,9 @@ func (l *attemptLog) encode(r AttemptRecord) {
 			d = d.Int("files", h.Files).Int("insertions", h.Insertions).Int("deletions", h.Deletions).Int("untracked", h.Untracked)
 		}
 		e = e.Dict("git", optional(d, "commit", h.Commit))
+	}
+	if len(r.Warnings) > 0 {
+		e = e.Strs("warnings", r.Warnings)
 	}
 	e.Send()
 }

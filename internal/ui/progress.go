@@ -200,7 +200,14 @@ func (p *plain) Summary(s Summary) {
 		by := p.b.Items[bl.By].ID
 		b.WriteString(p.screen.fit("", "blocked", it.ID, Clean(it.Title), ": waits for "+by+", which failed", ": by "+by) + "\n")
 	}
-	if len(out.Failed)+len(out.Blocked) > 0 {
+	for k, w := range out.Warned {
+		if k == shown {
+			fmt.Fprintf(&b, "... and more warnings; \"hacky show ID\" lists those of a subtask\n")
+			break
+		}
+		b.WriteString("warning   " + p.b.Items[w.Item].ID + "  " + Clean(w.Text) + "\n")
+	}
+	if len(out.Failed)+len(out.Blocked)+len(out.Warned) > 0 {
 		b.WriteByte('\n')
 	}
 	b.WriteString(s.totals())
@@ -388,6 +395,7 @@ type jsonSummary struct {
 	Blocked    []jsonBlocked `json:"blocked"`
 	Left       []string      `json:"left"`
 	Held       []jsonHeld    `json:"held,omitempty"`
+	Warnings   []jsonWarning `json:"warnings,omitempty"` // of attempts, the first 50
 	Limit      string        `json:"limit,omitempty"`
 	Error      string        `json:"error,omitempty"`
 	DurationMs int64         `json:"durationMs"`
@@ -401,6 +409,11 @@ type jsonFailed struct {
 	Reason  string `json:"reason"`
 	Log     string `json:"log,omitempty"`
 	Tail    string `json:"tail,omitempty"`
+}
+
+type jsonWarning struct {
+	ID      string `json:"id"`
+	Warning string `json:"warning"`
 }
 
 func (p *jsonProgress) Summary(s Summary) {
@@ -420,6 +433,9 @@ func (p *jsonProgress) Summary(s Summary) {
 	}
 	for _, h := range out.Held {
 		e.Held = append(e.Held, jsonHeld(h))
+	}
+	for _, w := range out.Warned {
+		e.Warnings = append(e.Warnings, jsonWarning{p.b.Items[w.Item].ID, w.Text})
 	}
 	p.print(e)
 }

@@ -294,6 +294,7 @@ func (e *Engine) attempt(ctx context.Context, i int32) {
 		}
 		e.rec.Record(ev, nil)
 	})
+	e.warned(i, res.Warnings)
 	switch {
 	case res.Class == agent.OK:
 		e.served(i)
@@ -309,6 +310,23 @@ func (e *Engine) attempt(ctx context.Context, i int32) {
 		e.retryLater(i, n, used+1, &res)
 	default:
 		e.finish(i, n, backlog.Failed, &res)
+	}
+}
+
+// keptWarnings bounds those that the summary of a run repeats; the evidence has
+// all.
+const keptWarnings = 50
+
+func (e *Engine) warned(i int32, texts []string) {
+	if len(texts) == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, text := range texts {
+		if len(e.out.Warned) < keptWarnings {
+			e.out.Warned = append(e.out.Warned, engine.Warning{Item: i, Text: text})
+		}
 	}
 }
 
