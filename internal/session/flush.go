@@ -151,6 +151,7 @@ func (s *Session) flush(ctx context.Context) (took time.Duration, err error) {
 	if err == nil {
 		s.mu.Lock()
 		s.stable = s.seq - uint64(len(s.batch))
+		clear(s.superseded)
 		s.mu.Unlock()
 		return took, nil
 	}
@@ -223,9 +224,11 @@ func (s *Session) write(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if s.notes, err = readNotes(lock); err != nil {
+	n, err := readNotes(lock, s.notes)
+	if err != nil {
 		return fmt.Errorf("read notes in the write lock: %w", err)
 	}
+	s.takeNotes(n)
 	for start := time.Now(); ; {
 		if err := s.refresh(); err != nil {
 			return err
@@ -279,7 +282,9 @@ func (s *Session) look() {
 	if err == nil && fsutil.IdentityOf(info) == s.doc.identity {
 		return
 	}
-	if s.notes, err = notesOf(s.fs, s.loc); err == nil {
+	n, err := notesSince(s.fs, s.loc, s.notes)
+	if err == nil {
+		s.takeNotes(n)
 		err = s.refresh()
 	}
 	if err != nil {
@@ -309,13 +314,15 @@ func (s *Session) replace(lock fsutil.File) error {
 		target = doc.b.RollUp(doc.now)
 	}
 	s.mu.Unlock()
-	if err := s.leaveNotes(lock, sent); err != nil {
+	fresh, err := s.leaveNotes(lock, sent)
+	if err != nil {
 		return err
 	}
 	if !s.rewrite && slices.Equal(target, doc.disk) {
 		if err := s.stabilize(doc.identity); err != nil {
 			return err
 		}
+		s.keepNotes(lock, fresh)
 		if err := s.trim(through); err != nil {
 			return err
 		}
@@ -345,6 +352,7 @@ func (s *Session) replace(lock fsutil.File) error {
 		return err
 	}
 	s.rewrite, s.foreign = false, false
+	s.keepNotes(lock, fresh)
 	s.placed(target, fsutil.IdentityOf(info))
 	if s.journal != nil {
 		s.base = journal.Base(sum.Sum(nil))
@@ -373,14 +381,8 @@ func (s *Session) trim(through uint64) error {
 		s.journal.Flushed(through, s.base)
 	}
 	if s.opts.Run && (s.journal == nil || !s.journal.Healthy() && s.journal.Live() == 0) {
-		paths := s.loc.JournalPaths()
-		if err := s.removeJournals(paths...); err != nil {
+		if err := s.removeJournals(s.loc.JournalPaths()...); err != nil {
 			return err
-		}
-		for _, path := range paths {
-			if err := s.fs.SyncDir(filepath.Dir(path)); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

@@ -127,10 +127,18 @@ func journalWaiting(fsys fsutil.FS, l Location) bool {
 }
 
 // removeJournals removes journals whose records are all flushed, or in another.
+// That they are gone is on stable storage: a power cut that brought one back
+// would let it hold against what is written later.
 func (s *Session) removeJournals(paths ...string) error {
 	var errs []error
 	for _, path := range paths {
-		errs = append(errs, journal.Remove(s.fs, path))
+		err := s.fs.Remove(path)
+		if err == nil {
+			err = s.fs.SyncDir(filepath.Dir(path))
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -68,7 +68,10 @@ func view(l Location) (doc document, fromJournal []replayedUpdate, err error) {
 			}
 			return doc, nil, err
 		}
-		updates := replayed(&doc, p.contents, base, info.ModTime(), said, zerolog.Nop())
+		for _, u := range restored(&doc, said) {
+			doc.now[u.item] = u.To
+		}
+		updates := replayed(&doc, p.contents, base, said, zerolog.Nop())
 		for _, u := range updates {
 			doc.now[u.item] = u.To
 		}
@@ -127,9 +130,10 @@ func (s *Session) contents() (*journal.Contents, error) {
 //   - it says what one of the records started from or led to, or what a hacky
 //     has noted earlier, or that it is running, which a flush may have said
 //     meanwhile and is over now: the last record holds;
-//   - somebody made it Complete: that stays;
-//   - else the later change wins, theirs being known by the time of the file.
-func replayed(doc *document, c *journal.Contents, base func() journal.Base, saved time.Time, said notes, log zerolog.Logger) []replayedUpdate {
+//   - it says less than the record, and no hacky has noted that: it is an old
+//     status that an editor or git has brought back, and the record holds;
+//   - else somebody has changed it whom the run had not heard: that stays.
+func replayed(doc *document, c *journal.Contents, base func() journal.Base, said *notes, log zerolog.Logger) []replayedUpdate {
 	if c == nil || len(c.Records) == 0 {
 		return nil
 	}
@@ -156,11 +160,17 @@ func replayed(doc *document, c *journal.Contents, base func() journal.Base, save
 		}
 		disk := doc.disk[i]
 		meant, earlier := said.when(r.ID, disk, r.At)
+		if holds, stale := said.stale(doc.b, r.ID, disk); stale && holds.At.After(r.At) {
+			continue // restored does that
+		}
 		switch {
 		case disk == r.To:
 			continue
 		case !meant && (same || earlier || known[i]&(1<<disk) != 0), disk.Running() && !said.later(r.ID, r.At):
-		case meant, disk == backlog.Complete, !r.At.After(saved):
+		case !meant && rank(disk) < rank(r.To):
+			log.Warn().Str("id", r.ID).Stringer("ours", r.To).Stringer("theirs", disk).
+				Msg("tasks.json has an old status of this item, from an editor or git; that of the journal is kept")
+		default:
 			log.Warn().Str("id", r.ID).Stringer("ours", r.To).Stringer("theirs", disk).
 				Msg("the journal and another program disagree about a status; theirs is kept")
 			continue
@@ -235,9 +245,11 @@ func (s *Session) openJournal() error {
 	}
 	var filled sync.WaitGroup
 	if contents != nil {
-		if s.notes, err = notesOf(s.fs, s.loc); err != nil {
+		n, err := notesSince(s.fs, s.loc, s.notes)
+		if err != nil {
 			return err
 		}
+		s.takeNotes(n)
 		updates := s.replay(contents)
 		filled.Go(func() { s.fill(updates) }) // while the new journal is written
 	}
@@ -281,7 +293,7 @@ func (s *Session) replay(contents *journal.Contents) []replayedUpdate {
 	if len(contents.Torn) > 0 {
 		s.keepTorn(contents)
 	}
-	updates := replayed(&s.doc, contents, s.doc.base, s.doc.saved, s.notes, s.log)
+	updates := replayed(&s.doc, contents, s.doc.base, s.notes, s.log)
 	s.replayed = make([]Update, len(updates))
 	for k := range updates {
 		s.seq++

@@ -1,8 +1,10 @@
 package session
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
@@ -32,11 +34,13 @@ func (s *Session) mergeFile() error {
 //     an agent must not award itself a status; a hacky set is believed;
 //   - theirs is Complete: it stays, unless it is the very one that was seen when
 //     this session was opened, and that ours was meant to turn back;
-//   - theirs is one that the file had before, under our eyes, and no hacky has
-//     noted that it said so: their program had read the file earlier and saved
-//     an old status with it. Ours stays;
-//   - else the later change wins. When they made theirs is not known better
-//     than by a hacky's note, or the time of the file.
+//   - theirs is an old status: a hacky has noted it before ours, or none has
+//     and the file had it before, under our eyes, or it is behind ours. Their
+//     program had read the file earlier, or is git, and saved that. Ours stays;
+//   - else theirs is later: what was saved before ours was accepted would have
+//     been read by then.
+//
+// Wall clocks and times of files decide nothing.
 //
 // Every decision that drops a status is logged.
 func (s *Session) merge(f foreign) error {
@@ -67,7 +71,7 @@ func (s *Session) mergeInto(b *backlog.Backlog, f foreign) (changed []string) {
 		if it.Kind != backlog.Subtask || it.Status == old.disk[was] {
 			continue
 		}
-		s.decide(it, old.seen[was], s.opts.Run && old.now[was].Running(), f.info.ModTime())
+		s.decide(b, it, old.seen[was], s.opts.Run && old.now[was].Running())
 	}
 	for id, u := range s.batch {
 		if _, ok := b.Lookup(id); !ok {
@@ -108,6 +112,7 @@ func (s *Session) yielded() (changed []string) {
 		if later, _ := s.notes.when(id, theirs, u.At); later {
 			s.log.Warn().Str("id", id).Stringer("ours", u.To).Stringer("theirs", theirs).Bool("oursKept", false).
 				Str("why", "theirs is later").Msg("a status was changed here and by another program")
+			s.superseded[id] = u
 			delete(s.batch, id)
 			delete(s.written, id)
 			s.doc.now[i] = theirs
@@ -119,17 +124,22 @@ func (s *Session) yielded() (changed []string) {
 
 // decide settles one item whose status another program changed. running tells
 // that this run executes it just now. s.mu is held.
-func (s *Session) decide(it *backlog.Item, seen uint8, running bool, saved time.Time) {
+func (s *Session) decide(b *backlog.Backlog, it *backlog.Item, seen uint8, running bool) {
 	theirs := it.Status
-	when, noted := s.notes[said{it.ID, theirs}]
-	if !noted {
-		when = saved
-	}
+	m, noted := s.notes.marks[said{it.ID, theirs}]
+	when := m.at
+	holds, stale := s.notes.stale(b, it.ID, theirs)
 	ours, pending := s.batch[it.ID]
 	if !pending {
 		var flushed bool
-		if ours, flushed = s.written[it.ID]; !flushed {
+		ours, flushed = s.written[it.ID]
+		if stale && holds.At.After(ours.At) && !running {
+			s.restore(holds)
+			return
+		}
+		if !flushed {
 			s.log.Debug().Str("id", it.ID).Stringer("theirs", theirs).Msg("another program changed this status; taken over")
+			s.adopt(b, it.ID, theirs)
 			return
 		}
 	}
@@ -140,17 +150,24 @@ func (s *Session) decide(it *backlog.Item, seen uint8, running bool, saved time.
 		return
 	case running && (!noted || !when.After(ours.At)):
 		keepOurs, why = true, "it is being executed, and its status follows from how that ends, not from what a program writes"
+	case stale && ours.At.After(holds.At):
+		keepOurs, why = true, "the other program saved a status from before ours"
 	case theirs == backlog.Complete && (!s.reopened[it.ID] || !noted || when.After(s.read)):
 		why = "a Complete of another program is never turned back"
 	case s.notes.later(it.ID, ours.At):
 		why = "another hacky has said something else since"
-	case seen&(1<<theirs) != 0 && !noted:
-		keepOurs, why = true, "the other program saved a status from before ours"
-	case ours.At.After(when):
+	case noted && ours.At.After(when):
 		keepOurs, why = true, "ours is later"
+	case !noted && (seen&(1<<theirs) != 0 || rank(theirs) < rank(ours.To)):
+		keepOurs, why = true, "the other program saved a status from before ours"
 	default:
 		why = "theirs is later"
-		s.judged[said{it.ID, theirs}] = when
+		if !noted {
+			when = s.afterNotes(it.ID, ours, !pending || s.recorded[it.ID])
+		}
+		if !when.IsZero() {
+			s.judged[said{it.ID, theirs}] = when
+		}
 	}
 	s.log.Warn().Str("id", it.ID).Stringer("ours", ours.To).Stringer("theirs", theirs).Bool("oursKept", keepOurs).
 		Str("why", why).Msg("a status was changed here and by another program")
@@ -158,7 +175,85 @@ func (s *Session) decide(it *backlog.Item, seen uint8, running bool, saved time.
 		ours.From = theirs
 		s.batch[it.ID] = ours
 	} else {
+		if pending {
+			s.superseded[it.ID] = ours
+		}
 		delete(s.batch, it.ID)
 		delete(s.written, it.ID)
+	}
+}
+
+// afterNotes is just after all that hackys are known to have said of an item:
+// no later, as others may have read theirs and said something else since. known
+// tells that ours may be read in the journal or the notes.
+func (s *Session) afterNotes(id string, ours Update, known bool) (when time.Time) {
+	if known {
+		when = ours.At
+	}
+	for _, m := range s.notes.of(id) {
+		if m.at.After(when) {
+			when = m.at
+		}
+	}
+	if !when.IsZero() {
+		when = when.Add(1)
+	}
+	return when
+}
+
+// restore keeps a status that a hacky had written into tasks.json, and over
+// which an old one was saved. s.mu is held.
+func (s *Session) restore(u Update) {
+	s.log.Warn().Str("id", u.ID).Stringer("kept", u.To).Stringer("old", u.From).
+		Msg("tasks.json has an old status of this item, from an editor or git; the one that hacky wrote last is kept (hacky set changes it)")
+	s.seq++
+	u.Seq = s.seq
+	s.batch[u.ID] = u
+}
+
+// restored are the updates that bring back what hackys have written into
+// tasks.json, and over which old statuses were saved since.
+func restored(doc *document, n *notes) (updates []replayedUpdate) {
+	for id := range n.ids {
+		i, ok := doc.b.Lookup(id)
+		if !ok || doc.b.Items[i].Kind != backlog.Subtask {
+			continue
+		}
+		if u, stale := n.stale(doc.b, id, doc.disk[i]); stale {
+			updates = append(updates, replayedUpdate{u, i})
+		}
+	}
+	slices.SortFunc(updates, func(a, b replayedUpdate) int { return cmp.Compare(a.item, b.item) })
+	return updates
+}
+
+// restoreAll puts into the batch what was written into tasks.json and is not
+// there any more, and takes note of what others have made of the rest. Open
+// calls it.
+func (s *Session) restoreAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range restored(&s.doc, s.notes) {
+		if _, pending := s.batch[u.ID]; !pending {
+			s.restore(u.Update)
+			s.doc.now[u.item] = u.To
+		}
+	}
+	for id := range s.notes.ids {
+		if i, ok := s.doc.b.Lookup(id); ok {
+			s.adopt(s.doc.b, id, s.doc.disk[i])
+		}
+	}
+}
+
+// adopt takes note of a status that another program gave an item after a hacky
+// had, so that it is the last one. s.mu is held.
+func (s *Session) adopt(b *backlog.Backlog, id string, theirs backlog.Status) {
+	last, m, ok := s.notes.last(id)
+	if _, noted := s.notes.marks[said{id, theirs}]; !ok || noted || last == theirs || theirs.Running() {
+		return
+	}
+	if _, stale := s.notes.stale(b, id, theirs); !stale {
+		s.judged[said{id, theirs}] = m.at.Add(1) // and before all that a hacky says who has read it
 	}
 }

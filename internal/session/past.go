@@ -110,7 +110,10 @@ func LastAttempts(l Location, ids []string) (map[string]Past, error) {
 // too old for them, and of what others have written, it returns the zero time.
 func Said(l Location) (when func(id string, to backlog.Status) time.Time, err error) {
 	n, err := notesOf(fsutil.OS(), l)
-	return func(id string, to backlog.Status) time.Time { return n[said{id, to}] }, err
+	if err != nil {
+		n = newNotes("")
+	}
+	return func(id string, to backlog.Status) time.Time { return n.marks[said{id, to}].at }, err
 }
 
 // tail is how much of a log's end LastLine reads.

@@ -70,9 +70,9 @@ func TestOldWriterYields(t *testing.T) {
 	set := open(t, l, options(nil, nil))
 	apply(t, set, backlog.Failed, 1)
 	closeSession(t, set)
-	edit(t, l, word(1, backlog.Failed), word(1, backlog.Planned))
+	edit(t, l, word(1, backlog.Failed), word(1, backlog.Planned)) // behind what was noted last: an old status
 	closeSession(t, old)
-	if got := statuses(t, l); got != "PP" {
+	if got := statuses(t, l); got != "FP" {
 		t.Errorf("the file says %s", got)
 	}
 }

@@ -54,7 +54,7 @@ type RecoverOptions struct {
 // Complete is not turned back. A change that moves on from there still holds.
 //
 // Of what several files say about an item the latest counts.
-func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed []Update, said notes, opts RecoverOptions) []Decision {
+func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed []Update, said *notes, opts RecoverOptions) []Decision {
 	later := make(map[string]time.Time, len(replayed))
 	for _, u := range replayed {
 		later[u.ID] = u.At
@@ -118,6 +118,11 @@ func (s *Session) Recover(ctx context.Context, files []*Recovery, opts RecoverOp
 	said, err := notesOf(s.fs, s.loc)
 	if err != nil {
 		return nil, err
+	}
+	for _, r := range files {
+		for _, u := range r.Changes {
+			s.clock.read(u.At)
+		}
 	}
 	s.mu.Lock()
 	decisions := plan(files, s.doc.b, s.doc.disk, s.replayed, said, opts)

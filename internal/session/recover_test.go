@@ -122,7 +122,7 @@ func TestPlanOfOddChanges(t *testing.T) {
 		{"none", &Recovery{Changes: []Update{}}, RecoverOptions{}, ""},
 	}
 	for _, tt := range tests {
-		d := plan([]*Recovery{tt.r}, b, b.Statuses(), nil, nil, tt.opts)
+		d := plan([]*Recovery{tt.r}, b, b.Statuses(), nil, newNotes(""), tt.opts)
 		if got := verdicts(d); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}

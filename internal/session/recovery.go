@@ -83,6 +83,11 @@ func (s *Session) preserveLocked() error {
 	for _, u := range s.batch {
 		ours = append(ours, u)
 	}
+	for id, u := range s.superseded {
+		if _, pending := s.batch[id]; !pending {
+			ours = append(ours, u)
+		}
+	}
 	seq := s.seq
 	s.mu.Unlock()
 	slices.SortFunc(ours, bySeq)

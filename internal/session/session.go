@@ -36,13 +36,15 @@ type Update struct {
 type Options struct {
 	FS       fsutil.FS // nil: the operating system's
 	Log      zerolog.Logger
-	Retry    retry.Policy  // of a flush
-	Interval time.Duration // flush at least so often while there is something; 0: only Flush and Close do
-	Batch    int           // flush when so many updates are pending; 0: never because of that
-	Run      bool          // take the run lock
-	Holder   string        // who we are, for a second run to read
-	Shelters []Shelter     // where updates are kept if not in the session, best first
-	Unsafe   bool          // leave the journal's fdatasync out, to measure what it costs
+	Retry    retry.Policy     // of a flush
+	Interval time.Duration    // flush at least so often while there is something; 0: only Flush and Close do
+	Batch    int              // flush when so many updates are pending; 0: never because of that
+	Run      bool             // take the run lock
+	Holder   string           // who we are, for a second run to read
+	Shelters []Shelter        // where updates are kept if not in the session, best first
+	Unsafe   bool             // leave the journal's fdatasync out, to measure what it costs
+	Now      func() time.Time // the wall clock; nil: time.Now
+	Boot     string           // another text whenever the machine was started anew; "": the system's
 
 	// Check, if not nil, is called with the backlog and its statuses before
 	// anything is written, and again should they have changed before the run
@@ -75,27 +77,29 @@ type Session struct {
 	flushing   turn             // one flush at a time
 	holding    sync.Mutex       // one write of the holds at a time
 	derive     bool             // all parents are to be derived; guarded by flushing
-	notes      notes            // what hackys have said last; guarded by flushing
-	news       bool             // the notes have to be written; guarded by flushing
-	judged     notes            // what others wrote and is to hold, not noted yet; guarded by flushing
-	rewrite    bool             // the file has to be written though it says what it should
-	foreign    bool             // the file is another program's and perhaps not on stable storage; guarded by flushing
+	clock      clock
+	notes      *notes             // what hackys have said last; guarded by flushing
+	notesEnd   int64              // of the notes' file; guarded by flushing
+	judged     map[said]time.Time // what others wrote and is to hold, not noted yet; guarded by flushing
+	rewrite    bool               // the file has to be written though it says what it should
+	foreign    bool               // the file is another program's and perhaps not on stable storage; guarded by flushing
 
-	mu       sync.Mutex
-	doc      document
-	batch    map[string]Update // pending, by id
-	written  map[string]Update // what this session has flushed, by id
-	reopened map[string]bool   // the ids whose last change here is meant to turn a Complete back
-	read     time.Time         // when Open has read file and journal
-	recorded map[string]bool   // the ids in the journal
-	stable   uint64            // at least so many updates are on stable storage
-	seq      uint64
-	owed     []owed      // acknowledgements that wait for a flush
-	gaveUp   atomic.Bool // a flush has failed for good
-	closed   bool
-	failure  *FlushError // the flush that failed for good
-	kept     uint64      // Seq of the last update that is in the recovery file
-	attempts attemptLog
+	mu         sync.Mutex
+	doc        document
+	batch      map[string]Update // pending, by id
+	written    map[string]Update // what this session has flushed, by id
+	superseded map[string]Update // gave way to statuses of others that are not known to be on stable storage
+	reopened   map[string]bool   // the ids whose last change here is meant to turn a Complete back
+	read       time.Time         // by the clock, when Open had read file, notes and journal
+	recorded   map[string]bool   // the ids in the journal
+	stable     uint64            // at least so many updates are on stable storage
+	seq        uint64
+	owed       []owed      // acknowledgements that wait for a flush
+	gaveUp     atomic.Bool // a flush has failed for good
+	closed     bool
+	failure    *FlushError // the flush that failed for good
+	kept       uint64      // Seq of the last update that is in the recovery file
+	attempts   attemptLog
 
 	kick    chan struct{}
 	closing chan struct{}
@@ -126,12 +130,11 @@ type document struct {
 	now      []backlog.Status // disk with the batch applied
 	seen     []uint8          // statuses that the file had under our eyes, a bit each
 	identity fsutil.Identity
-	saved    time.Time           // when the file was, by its own word
 	base     func() journal.Base // digest of the file; only of one that Open read
 }
 
 func newDocument(b *backlog.Backlog, info fs.FileInfo) document {
-	d := document{b: b, disk: b.Statuses(), now: b.Statuses(), seen: make([]uint8, b.Len()), identity: fsutil.IdentityOf(info), saved: info.ModTime()}
+	d := document{b: b, disk: b.Statuses(), now: b.Statuses(), seen: make([]uint8, b.Len()), identity: fsutil.IdentityOf(info)}
 	d.note()
 	return d
 }
@@ -149,11 +152,17 @@ func (d *document) note() {
 // journal cannot be flushed is for Flush and Close to tell.
 func Open(l Location, opts Options) (*Session, error) {
 	s := &Session{loc: l, opts: opts, fs: opts.FS, log: opts.Log,
-		batch: map[string]Update{}, written: map[string]Update{}, reopened: map[string]bool{}, recorded: map[string]bool{}, judged: notes{},
+		batch: map[string]Update{}, written: map[string]Update{}, superseded: map[string]Update{}, reopened: map[string]bool{}, recorded: map[string]bool{}, judged: map[said]time.Time{}, notes: newNotes(""),
 		flushing: make(turn, 1), kick: make(chan struct{}, 1), closing: make(chan struct{}),
 		releaseRun: func() error { return nil }}
 	if s.fs == nil {
 		s.fs = fsutil.OS()
+	}
+	if s.clock.now = opts.Now; opts.Now == nil {
+		s.clock.now = time.Now
+	}
+	if opts.Boot == "" {
+		s.opts.Boot = systemBoot()
 	}
 	if err := s.load(); err != nil {
 		return nil, err
@@ -177,6 +186,7 @@ func Open(l Location, opts Options) (*Session, error) {
 	if err := s.openJournal(); err != nil {
 		return nil, errors.Join(err, s.releaseRun())
 	}
+	s.restoreAll()
 	if opts.Interval > 0 {
 		s.loops.Go(s.flushLoop)
 	}
@@ -188,7 +198,7 @@ func (s *Session) load() error {
 	if err != nil {
 		return explain(s.loc.Path(), err)
 	}
-	s.read, s.peeked = time.Now(), peekJournal(s.fs, s.loc)
+	s.peeked = peekJournal(s.fs, s.loc)
 	base := hash(src, s.opts.Run || JournalWaiting(s.loc))
 	b, err := backlog.Parse(s.loc.Path(), src)
 	if err != nil {
@@ -199,16 +209,28 @@ func (s *Session) load() error {
 	}
 	doc := newDocument(b, info)
 	doc.base = base
+	p := s.peeked()
+	if p.err != nil { // an update that is not later than those in there would be lost
+		return p.err
+	}
+	n, err := notesSince(s.fs, s.loc, newNotes(bootOf(s.opts.Boot)))
+	if err != nil {
+		return err
+	}
+	s.takeNotes(n)
+	if p.contents != nil {
+		for _, r := range p.contents.Records {
+			s.clock.read(r.At)
+		}
+	}
+	if r, err := readRecovery(s.fs, s.loc.RecoveryPath()); err == nil { // else there is none, or nothing to learn from it
+		for _, u := range r.Changes {
+			s.clock.read(u.At)
+		}
+	}
+	s.read = s.clock.latest()
 	if s.opts.Check != nil {
-		p := s.peeked()
-		if p.err != nil {
-			return p.err
-		}
-		said, err := notesOf(s.fs, s.loc)
-		if err != nil {
-			return err
-		}
-		for _, u := range replayed(&doc, p.contents, base, doc.saved, said, zerolog.Nop()) {
+		for _, u := range append(restored(&doc, n), replayed(&doc, p.contents, base, n, zerolog.Nop())...) {
 			doc.now[u.item] = u.To
 		}
 		if err := s.opts.Check(b, doc.now); err != nil {
@@ -372,7 +394,7 @@ func (s *Session) accept(changes []Change) (updates []Update, err error) {
 	for _, c := range changes {
 		i, _ := s.doc.b.Lookup(c.ID)
 		s.seq++
-		u := Update{ID: c.ID, From: s.doc.disk[i], To: c.To, At: time.Now(), Seq: s.seq}
+		u := Update{ID: c.ID, From: s.doc.disk[i], To: c.To, At: s.clock.next(), Seq: s.seq}
 		s.batch[c.ID] = u
 		if delete(s.reopened, c.ID); c.Reopens {
 			s.reopened[c.ID] = true

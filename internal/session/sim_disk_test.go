@@ -143,7 +143,9 @@ type simProc struct {
 	dead   bool
 	died   time.Time
 	held   []func() error // locks
-	read   time.Time      // when it last opened tasks.json to read
+	skew   time.Duration  // of its wall clock
+	drift  float64
+	read   time.Time // when it last opened tasks.json to read
 
 	// Guarded by w.mu.
 	seq      int

@@ -136,13 +136,21 @@ func (m *simModel) said(b *backlog.Backlog, editor bool) {
 		i, _ := b.Lookup(id)
 		for _, v := range m.writes[id] {
 			switch is := v.to == b.Items[i].Status; {
-			case is && v.inFile.IsZero():
+			case is && v.inFile.IsZero() && !m.saidBefore(v):
 				v.inFile = time.Now()
 			case !is && editor:
 				v.inFile = time.Time{}
 			}
 		}
 	}
+}
+
+// saidBefore reports whether tasks.json may say v's status because of an earlier
+// write of v's process: then nobody can have read v there.
+func (m *simModel) saidBefore(v *simWrite) bool {
+	return slices.ContainsFunc(m.writes[v.id], func(o *simWrite) bool {
+		return o != v && o.by == v.by && o.by != nil && o.seq < v.seq && o.to == v.to && !o.inFile.IsZero()
+	})
 }
 
 // flushed notes that everything that p had accepted is safe: since, when the

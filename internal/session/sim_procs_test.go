@@ -25,7 +25,7 @@ func (w *simWorld) options(p *simProc) Options {
 	if w.verbose {
 		log = zerolog.New(simLog{w, p}).Level(zerolog.DebugLevel)
 	}
-	return Options{FS: p, Log: log, Holder: p.String(),
+	return Options{FS: p, Log: log, Holder: p.String(), Now: p.clock, Boot: fmt.Sprint("boot ", w.counts.cuts),
 		Retry: retry.Policy{Retries: p.r.IntN(4), Base: time.Duration(1+p.r.Int64N(100)) * time.Millisecond, Max: 2 * time.Second, Random: p.jitter}}
 }
 
@@ -39,6 +39,25 @@ func (l simLog) Write(b []byte) (int, error) {
 	// Sometimes with the lock held: what is told is told by one at a time.
 	l.w.logf("%v: log: %s", l.p, simplify(errors.New(strings.TrimSpace(string(b)))))
 	return len(b), nil
+}
+
+// clock is the process's own wall clock: it is off by up to hours, runs fast or
+// slow, and steps now and then.
+func (p *simProc) clock() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts["clock"]++
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%d %d clock %d", p.w.seed, p.n, p.counts["clock"])
+	r := rand.New(rand.NewPCG(h.Sum64(), 0))
+	if p.counts["clock"] == 1 {
+		p.drift = []float64{1, 1, 1, 0.5, 2, 100}[r.IntN(6)]
+		p.skew = []time.Duration{0, 0, -time.Hour, time.Hour, time.Duration(r.Int64N(2e10)) - 1e10}[r.IntN(5)]
+	}
+	if r.IntN(8) == 0 {
+		p.skew += time.Duration(r.Int64N(8e9)) - 4e9
+	}
+	return p.born.Add(time.Duration(float64(time.Since(p.born))*p.drift) + p.skew)
 }
 
 func (p *simProc) jitter() float64 {
