@@ -143,15 +143,15 @@ func (s *Session) removeJournals(paths ...string) error {
 	return errors.Join(errs...)
 }
 
-// makeHidden makes .hacky/ if it is not there, durably, with a .gitignore in it.
+// makeHidden makes .hacky/ if it is not there, with a .gitignore in it. Until
+// syncHidden a power cut may take it away.
 func (s *Session) makeHidden() error {
-	dir := s.hidden("")
-	err := s.fs.Mkdir(dir, 0o755)
-	if err == nil {
-		err = s.fs.SyncDir(filepath.Dir(dir)) // a journal is of no use in a directory that a power cut takes away
-	}
+	err := s.fs.Mkdir(s.hidden(""), 0o755)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
+	}
+	if err == nil {
+		s.freshHidden.Store(true)
 	}
 	f, err := s.fs.OpenFile(s.hidden(".gitignore"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
@@ -169,8 +169,24 @@ func (s *Session) makeHidden() error {
 	return nil
 }
 
+// syncHidden makes a new .hacky/ last: a journal is of no use in a directory that
+// a power cut takes away.
+func (s *Session) syncHidden() error {
+	if !s.freshHidden.Load() {
+		return nil
+	}
+	err := s.fs.SyncDir(filepath.Dir(s.hidden("")))
+	if err == nil {
+		s.freshHidden.Store(false)
+	}
+	return err
+}
+
 // makeHiddenAgain is for when .hacky/ has been removed in the middle of a run.
 func (s *Session) makeHiddenAgain() error {
 	s.log.Warn().Str("directory", s.hidden("")).Msg("somebody has removed this directory with the locks; it is made again")
-	return s.makeHidden()
+	if err := s.makeHidden(); err != nil {
+		return err
+	}
+	return s.syncHidden()
 }

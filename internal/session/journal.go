@@ -263,6 +263,9 @@ func (s *Session) openJournal() error {
 		// On one thread, as a flush is; see there.
 		runtime.LockOSThread()
 		_, err = retry.Do(context.Background(), s.opts.Retry, fsutil.Transient, s.logRetry("the journal cannot be started, trying again"), func() (err error) {
+			if err := s.syncHidden(); err != nil {
+				return err
+			}
 			s.journal, err = journal.Create(s.fs, path, s.base, records, journal.Options{Unsafe: s.opts.Unsafe, Ahead: s.keepEvidence, Home: s.makeHiddenAgain})
 			return err
 		})

@@ -35,7 +35,8 @@ import (
 // so that a note whose flush failed brings no status back. WORK is the work
 // digest. Any subset of the lines is true, so a file that a crash left half
 // written, or that is read while it is compacted, misleads nobody. Damaged lines
-// and those of older versions are passed over.
+// are passed over; ID STATUS NANOSECONDS, without a checksum, is a note of an
+// older version.
 //
 // Notes are not on stable storage: a power cut may take the last ones away and
 // leave older ones. BOOT tells that: a note that was kept before the machine was
@@ -188,11 +189,16 @@ func readNotes(f io.Reader, before *notes) (*notes, error) {
 
 // take takes up a line, if it is whole.
 func (n *notes) take(line string) {
-	cut := strings.LastIndexByte(line, ' ')
-	if cut < 0 || line[cut+1:] != sumOf(line[:cut]) {
-		return
+	fields := strings.Split(line, " ")
+	if len(fields) == 3 { // of an older version
+		fields = slices.Insert(fields, 0, "note")
+	} else {
+		cut := strings.LastIndexByte(line, ' ')
+		if cut < 0 || line[cut+1:] != sumOf(line[:cut]) {
+			return
+		}
+		fields = fields[:len(fields)-1]
 	}
-	fields := strings.Split(line[:cut], " ")
 	kept := fields[0] == "kept"
 	if (!kept || len(fields) != 6) && (fields[0] != "note" || len(fields) != 4) {
 		return

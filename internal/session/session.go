@@ -69,20 +69,21 @@ type Session struct {
 	fs   fsutil.FS
 	log  zerolog.Logger
 
-	peeked     func() peek // the journal as load found it
-	releaseRun func() error
-	journal    *journal.Journal // of a run, else nil
-	replayed   []Update         // what Open found in a dead run's journal
-	base       journal.Base     // digest of tasks.json as the journal was last told; guarded by flushing
-	flushing   turn             // one flush at a time
-	holding    sync.Mutex       // one write of the holds at a time
-	derive     bool             // all parents are to be derived; guarded by flushing
-	clock      clock
-	notes      *notes             // what hackys have said last; guarded by flushing
-	notesEnd   int64              // of the notes' file; guarded by flushing
-	judged     map[said]time.Time // what others wrote and is to hold, not noted yet; guarded by flushing
-	rewrite    bool               // the file has to be written though it says what it should
-	foreign    bool               // the file is another program's and perhaps not on stable storage; guarded by flushing
+	peeked      func() peek // the journal as load found it
+	releaseRun  func() error
+	journal     *journal.Journal // of a run, else nil
+	replayed    []Update         // what Open found in a dead run's journal
+	base        journal.Base     // digest of tasks.json as the journal was last told; guarded by flushing
+	flushing    turn             // one flush at a time
+	holding     sync.Mutex       // one write of the holds at a time
+	derive      bool             // all parents are to be derived; guarded by flushing
+	clock       clock
+	notes       *notes             // what hackys have said last; guarded by flushing
+	notesEnd    int64              // of the notes' file; guarded by flushing
+	judged      map[said]time.Time // what others wrote and is to hold, not noted yet; guarded by flushing
+	freshHidden atomic.Bool        // .hacky/ is new and perhaps not on stable storage
+	rewrite     bool               // the file has to be written though it says what it should
+	foreign     bool               // the file is another program's and perhaps not on stable storage; guarded by flushing
 
 	mu         sync.Mutex
 	doc        document
