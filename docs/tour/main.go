@@ -52,7 +52,15 @@ func record(hacky string) (lines []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() {
+		// A hacky whose terminal has just been closed still writes what it knows.
+		gone := os.RemoveAll(dir)
+		for k := 0; gone != nil && k < 100; k++ {
+			time.Sleep(50 * time.Millisecond)
+			gone = os.RemoveAll(dir)
+		}
+		err = errors.Join(err, gone)
+	}()
 	if err := os.WriteFile(filepath.Join(dir, "tasks.json"), tasks, 0o644); err != nil {
 		return nil, err
 	}
