@@ -327,7 +327,7 @@ func (s *Session) replace(lock fsutil.File) error {
 			return err
 		}
 		s.flushed(sent, target, doc.identity)
-		s.settle(through, nil)
+		s.settleFlushed(through)
 		return nil
 	}
 	sum := sha256.New()
@@ -361,7 +361,7 @@ func (s *Session) replace(lock fsutil.File) error {
 		return err
 	}
 	s.flushed(sent, target, fsutil.IdentityOf(info))
-	s.settle(through, nil)
+	s.settleFlushed(through)
 	return nil
 }
 

@@ -417,9 +417,17 @@ type owed struct {
 // recordByFlush acknowledges updates when the next flush, or else the recovery
 // file, has them: the way of a run whose journal cannot be written.
 func (s *Session) recordByFlush(acked func(error), updates []Update) {
+	seq := updates[len(updates)-1].Seq
 	s.mu.Lock()
-	s.owed = append(s.owed, owed{updates[len(updates)-1].Seq, acked})
+	done := seq <= s.through // by a flush that was faster than the journal's failure
+	if !done {
+		s.owed = append(s.owed, owed{seq, acked})
+	}
 	s.mu.Unlock()
+	if done {
+		acked(nil)
+		return
+	}
 	if s.gaveUp.Load() {
 		_ = s.preserve() // tells those who wait
 		return
@@ -428,6 +436,15 @@ func (s *Session) recordByFlush(acked func(error), updates []Update) {
 	case s.kick <- struct{}{}:
 	default:
 	}
+}
+
+// settleFlushed acknowledges what a flush has put on stable storage: all
+// updates up to seq.
+func (s *Session) settleFlushed(seq uint64) {
+	s.mu.Lock()
+	s.through = max(s.through, seq)
+	s.mu.Unlock()
+	s.settle(seq, nil)
 }
 
 // settle acknowledges what is owed up to seq.

@@ -95,6 +95,7 @@ type Session struct {
 	recorded   map[string]bool   // the ids in the journal
 	stable     uint64            // at least so many updates are on stable storage
 	seq        uint64
+	through    uint64      // all updates up to this Seq were flushed
 	owed       []owed      // acknowledgements that wait for a flush
 	gaveUp     atomic.Bool // a flush has failed for good
 	closed     bool

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,8 +23,10 @@ func TestOldFilePutBack(t *testing.T) {
 		l := home(t, sample(planned(2)...))
 		old := get(t, l.Path())
 		killed := errors.New("killed")
+		var dead atomic.Bool
 		disk := faultfs.New(fsutil.OS(), func(op faultfs.Op) error {
 			if op.N >= k && op.Name != "Unlock" { // the kernel unlocks for a process that was killed
+				dead.Store(true)
 				return killed
 			}
 			return nil
@@ -36,14 +39,18 @@ func TestOldFilePutBack(t *testing.T) {
 			}
 			defer die(t, s)
 			for n := 1; n <= 2; n++ {
-				told := make(chan error, 1)
-				if err := s.Apply(func(err error) { told <- err }, Change{ID: sub(n), To: backlog.Complete}); err != nil {
+				told := make(chan bool, 1) // whether it was acknowledged by a process that lived
+				if err := s.Apply(func(err error) { told <- err == nil && !dead.Load() }, Change{ID: sub(n), To: backlog.Complete}); err != nil {
 					t.Fatal(err)
 				}
 				if err := s.Flush(t.Context()); err != nil {
 					return false // what the recovery file and the journal hold is tested elsewhere
 				}
-				acked[n] = <-told == nil
+				select {
+				case acked[n] = <-told:
+				case <-time.After(time.Minute):
+					t.Fatalf("killed before operation %d: a flush has %s, and nobody was told", k, sub(n))
+				}
 				put(t, l.Path(), old)
 			}
 			return s.Flush(t.Context()) == nil
