@@ -170,7 +170,7 @@ func TestInterruptThriceWithoutBacklog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, said := range []string{"letting running subtasks finish", "stopping running subtasks", ""} {
-		r.send(syscall.SIGINT)
+		r.again(syscall.SIGINT)
 		if said != "" {
 			r.says(said)
 		}

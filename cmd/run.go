@@ -36,7 +36,8 @@ func (a *app) runCmd() *cobra.Command {
 first, in parallel, and write their statuses into tasks.json.
 
 Ctrl+C once: start nothing new, let running subtasks finish. Twice, or SIGTERM:
-stop them; they are Planned again. Three times: exit at once.
+stop them; they are Planned again. Three times: exit at once. Within a second of
+each other they count once.
 
 Exit codes: 0 all done, 1 some failed or are blocked, 2 mistake in the call, the
 configuration or the backlog, 3 updates wait in a recovery file, 4 another run

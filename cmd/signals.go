@@ -26,7 +26,8 @@ type signals struct {
 	done chan struct{}
 
 	mu     sync.Mutex
-	step   int // 0 nothing yet, 1 drain, 2 stop, 3 exit
+	step   int       // 0 nothing yet, 1 drain, 2 stop, 3 exit
+	took   time.Time // when the step last went up
 	first  os.Signal
 	reason error // to drain, before there was an engine
 	engine *local.Engine
@@ -131,9 +132,11 @@ func (s *signals) handle(sig os.Signal) {
 	if s.first == nil {
 		s.first = sig
 	}
-	s.step++
-	if sig != syscall.SIGINT {
-		s.step = max(s.step, 2)
+	before := s.step
+	s.advance(sig, time.Now())
+	if s.step == before {
+		s.mu.Unlock()
+		return
 	}
 	if s.engine == nil { // nothing runs yet, and what is being written is written whole
 		os.Exit(codeOf(s.first))
@@ -152,6 +155,28 @@ func (s *signals) handle(sig os.Signal) {
 		return
 	}
 	s.mu.Unlock()
+}
+
+// sameWish is how long after a stop signal another one counts as the same:
+// timeout(1) signals its child and then the whole group, wrappers forward what
+// the group has received already, and a service manager sends SIGHUP right after
+// SIGTERM.
+const sameWish = time.Second
+
+// advance takes the step that a signal asks for. A signal less than sameWish
+// after the last step only makes it as urgent as its own kind is. now has to
+// carry a monotonic clock.
+func (s *signals) advance(sig os.Signal, now time.Time) {
+	step := 1
+	if sig != syscall.SIGINT {
+		step = 2
+	}
+	if s.step > 0 && now.Sub(s.took) >= sameWish {
+		step = max(step, s.step+1)
+	}
+	if step > s.step {
+		s.step, s.took = step, now
+	}
 }
 
 // tell says what a signal has done, and in short where the run is shown.

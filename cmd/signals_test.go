@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // running is a `hacky run` that is going on.
@@ -83,6 +84,13 @@ func (r *running) send(s syscall.Signal) {
 	if err := r.Process.Signal(s); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// again sends a signal once more, so late that it counts.
+func (r *running) again(s syscall.Signal) {
+	r.t.Helper()
+	time.Sleep(1100 * time.Millisecond)
+	r.send(s)
 }
 
 // ends waits for the end; nothing may be left of the run then.
@@ -221,11 +229,45 @@ func TestInterruptTwice(t *testing.T) {
 	r.appears(bothStarted...)
 	r.send(syscall.SIGINT)
 	r.says("letting running subtasks finish")
-	r.send(syscall.SIGINT)
+	r.again(syscall.SIGINT)
 	res := r.ends(130)
 	contains(t, "standard error", res.stderr, "hacky: stopping running subtasks\n")
 	wantStatuses(t, dir, "Planned Planned Planned")
 	noLitter(t, dir)
+}
+
+// A stop signal that is delivered twice at once, as by timeout(1), is one: what
+// runs has its time to end, and what was done is in tasks.json.
+func TestStopSignalDeliveredTwice(t *testing.T) {
+	t.Parallel()
+	cleaning := `"trap 'touch stopping; until test -e go-on; do sleep 0.02; done; touch cleaned; exit 1' TERM; touch started-$HACKY_TASK_ID; while :; do sleep 0.02; done"`
+	for name, sent := range map[string][]syscall.Signal{
+		"SIGTERM twice":           {syscall.SIGTERM, syscall.SIGTERM, syscall.SIGTERM},
+		"SIGTERM and SIGHUP":      {syscall.SIGTERM, syscall.SIGHUP},
+		"SIGINT, SIGTERM at once": {syscall.SIGINT, syscall.SIGTERM, syscall.SIGTERM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := session(t, oneTask(subtask{run: `["true"]`}, subtask{run: cleaning, deps: `["P1.M1.T1.S1"]`}))
+			r := start(t, dir, "--flush-interval", "1h")
+			r.appears("started-P1.M1.T1.S2")
+			for _, sig := range sent {
+				r.send(sig)
+			}
+			r.appears("stopping")
+			write(t, filepath.Join(dir, "go-on"), "")
+			code := 143
+			if sent[0] == syscall.SIGINT {
+				code = 130
+			}
+			r.ends(code)
+			if !exists(filepath.Join(dir, "cleaned")) {
+				t.Error("the subtask had no time to clean up")
+			}
+			wantStatuses(t, dir, "Complete Planned")
+			noLitter(t, dir)
+		})
+	}
 }
 
 // SIGTERM, SIGHUP and SIGQUIT stop at once, and the state is saved.
@@ -253,9 +295,9 @@ func TestInterruptThrice(t *testing.T) {
 	r.appears("started-P1.M1.T1.S2")
 	r.send(syscall.SIGINT)
 	r.says("letting running subtasks finish")
-	r.send(syscall.SIGINT)
+	r.again(syscall.SIGINT)
 	r.says("stopping running subtasks")
-	r.send(syscall.SIGINT)
+	r.again(syscall.SIGINT)
 	_ = r.Wait() // the code tells
 	res := result{r.ProcessState.ExitCode(), r.stdout.String(), r.stderr.String(), r.ProcessState}
 	res.noTrace(t)

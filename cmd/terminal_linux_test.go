@@ -276,7 +276,7 @@ func TestTerminalHangs(t *testing.T) {
 	eventually(t, "the subtask is stopped", func() bool {
 		return strings.Contains(read(t, filepath.Join(dir, "tasks.json")), `"Subtask 1","status":"Planned"`)
 	})
-	r.send(syscall.SIGTERM) // the summary is what cannot be printed
+	r.again(syscall.SIGTERM) // the summary is what cannot be printed
 	r.ends(143)
 	if n := complete(); n != 200 {
 		t.Errorf("%d are Complete", n)
