@@ -284,14 +284,17 @@ interrupted.`,
 }
 
 // interruptible is a context that a signal ends; the function returned is the
-// exit code for the signal that did. It is for commands that end with it.
-func interruptible(ctx context.Context) (_ context.Context, code func() int) {
+// exit code for the signal that did. It is for commands that end with it, also
+// if nobody reads what they print.
+func (a *app) interruptible(ctx context.Context) (_ context.Context, code func() int) {
 	ctx, stop := context.WithCancelCause(ctx)
 	caught := make(chan os.Signal, 1)
+	a.guard()
 	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM)
 	var first atomic.Int32
 	go func() {
 		first.Store(int32(codeOf(<-caught)))
+		a.hurry()
 		stop(errors.New("interrupted"))
 	}()
 	return ctx, func() int { return int(first.Load()) }
@@ -330,7 +333,7 @@ func (a *app) verify(ctx context.Context, cfg *config.Config, log zerolog.Logger
 		return err
 	}
 	defer runner.Close() //nolint:errcheck // opened for reading
-	ctx, interrupted := interruptible(ctx)
+	ctx, interrupted := a.interruptible(ctx)
 	supervisor := supervised(runner, runID, log)
 	defer unsupervised(runner, supervisor, log)
 

@@ -152,6 +152,7 @@ func (a *app) torture(ctx context.Context, o doctorOptions, args []string) error
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	a.guard()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
@@ -160,6 +161,7 @@ func (a *app) torture(ctx context.Context, o doctorOptions, args []string) error
 		select {
 		case sig := <-signals:
 			interrupted <- sig
+			a.hurry()
 			stop(errors.New("interrupted"))
 		case <-ctx.Done():
 		}

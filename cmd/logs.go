@@ -323,7 +323,16 @@ const pollEvery = 200 * time.Millisecond
 // follow prints until the subtask is at rest. What comes is looked for, not
 // waited for: notifications do not work on all file systems.
 func (a *app) follow(ctx context.Context, l *logReader, p *logPrinter) error {
-	ctx, interrupted := interruptible(ctx)
+	ctx, interrupted := a.interruptible(ctx)
+	err := a.printAll(ctx, l, p)
+	if code := interrupted(); code != 0 && ctx.Err() != nil {
+		return &exitError{code: code}
+	}
+	return err
+}
+
+// printAll prints until the subtask is at rest or ctx ends.
+func (a *app) printAll(ctx context.Context, l *logReader, p *logPrinter) error {
 	w := watch{loc: l.loc, id: l.id}
 	for {
 		rest, status, err := w.atRest(l) // before the last look at the logs
@@ -356,10 +365,7 @@ func (a *app) follow(ctx context.Context, l *logReader, p *logPrinter) error {
 			if isTerminal(a.stdout) { // it has printed ^C
 				p.middle = true
 			}
-			if err := errors.Join(p.pause(), p.end()); err != nil {
-				return err
-			}
-			return &exitError{code: interrupted()}
+			return errors.Join(p.pause(), p.end())
 		case <-time.After(pollEvery):
 		}
 	}

@@ -51,7 +51,8 @@ func Main(args []string) int {
 	if len(args) > 0 && args[0] == supervise.Arg { // before anything is set up
 		return supervise.Main(args[1:])
 	}
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, messages: &redirect{to: os.Stderr}, env: config.ProcessEnv()}
+	stderr := newOutlet(os.Stderr)
+	a := &app{stdin: os.Stdin, stdout: newOutlet(os.Stdout), stderr: stderr, messages: &redirect{to: stderr}, env: config.ProcessEnv()}
 	a.args = args
 	root := a.root()
 	root.SetArgs(args)
@@ -274,14 +275,14 @@ func (a *app) logger(cfg *config.Config) zerolog.Logger {
 }
 
 func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	f := fileOf(stream)
+	return f != nil && term.IsTerminal(int(f.Fd()))
 }
 
 // width is how many columns standard output has; 0 if it is no terminal.
 func (a *app) width() int {
-	f, ok := a.stdout.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	f := fileOf(a.stdout)
+	if f == nil || !term.IsTerminal(int(f.Fd())) {
 		return 0
 	}
 	n, _, err := term.GetSize(int(f.Fd()))

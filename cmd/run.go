@@ -364,6 +364,7 @@ func (j *job) execute(ctx context.Context, s *session.Session, signals *signals)
 	signals.attach(e, j.runner, s, supervisor, progress)
 	out := e.Run(ctx)
 	unsupervised(j.runner, supervisor, j.log)
+	signals.ended()
 
 	err = s.Close(context.WithoutCancel(ctx))
 	final := statusesOf(j.b, s)

@@ -36,6 +36,7 @@ type signals struct {
 
 	supervisor *supervise.Supervisor
 	display    *display
+	over       bool          // nothing runs any more; only printing is left
 	said       chan string   // what is to be printed, by a goroutine that may hang
 	printed    chan struct{} // all of that is
 }
@@ -49,6 +50,7 @@ func (j *job) listen(stop context.CancelCauseFunc) *signals {
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
 		wanted = append(wanted, syscall.SIGHUP)
 	}
+	j.guard()
 	signal.Notify(s.in, wanted...)
 	said := s.said
 	go func() { // a terminal may take nothing, and that must keep nobody from stopping the run
@@ -105,6 +107,14 @@ func (s *signals) attach(e *local.Engine, r *agent.Runner, ses *session.Session,
 	}
 }
 
+// ended says that nothing runs any more: a signal from now on only keeps hacky
+// from waiting for readers of its output.
+func (s *signals) ended() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+}
+
 // drain makes the run start nothing more.
 func (s *signals) drain(reason error) {
 	s.mu.Lock()
@@ -134,6 +144,9 @@ func (s *signals) handle(sig os.Signal) {
 	}
 	before := s.step
 	s.advance(sig, time.Now())
+	if s.step >= 2 || s.over {
+		s.app.hurry()
+	}
 	if s.step == before {
 		s.mu.Unlock()
 		return

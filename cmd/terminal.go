@@ -98,8 +98,8 @@ func (j *job) startProgress(statuses []backlog.Status) *display {
 	if platform := j.platform(); platform != "" && (j.cfg.Progress == "auto" || j.cfg.Progress == "plain") {
 		return &display{Progress: ui.NewCI(platform, j.stdout, j.loc.Dir, j.b, style), end: func() {}}
 	}
-	terminal, ok := j.stdout.(*os.File)
-	if !ok || !j.live(j.cfg.Progress) {
+	terminal := fileOf(j.stdout)
+	if terminal == nil || !j.live(j.cfg.Progress) {
 		return &display{Progress: ui.NewProgress(j.cfg.Progress, j.stdout, j.loc.Dir, j.b, style, isTerminal(j.stdout)), end: func() {}}
 	}
 	size := func() (columns, rows int) {
@@ -109,7 +109,7 @@ func (j *job) startProgress(statuses []backlog.Status) *display {
 		}
 		return columns, rows
 	}
-	view := ui.NewLive(ui.LiveOptions{Terminal: terminal, Size: size, ASCII: !j.utf8Locale(), Style: style,
+	view := ui.NewLive(ui.LiveOptions{Terminal: j.stdout, Size: size, ASCII: !j.utf8Locale(), Style: style,
 		Session: j.loc.Dir, Backlog: j.b, Scope: j.selected, Statuses: statuses, Saying: j.runner.Saying,
 		Foreground:  func() bool { return inForeground(terminal) },
 		Parallelism: j.cfg.Parallelism, MaxTasks: j.cfg.MaxTasks, MaxDuration: j.cfg.MaxDuration, Past: j.past})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,14 +26,13 @@ const watchInterval = time.Second
 
 // watch draws the status again and again in the same place, until Ctrl+C.
 func (a *app) watch(ctx context.Context, cfg *config.Config, o statusOptions) error {
-	out, ok := a.stdout.(*os.File)
-	if !ok || !isTerminal(out) {
+	if !isTerminal(a.stdout) {
 		return errors.New("--watch needs a terminal to draw on; \"hacky status\" shows it once, \"hacky run --progress json\" tells what happens")
 	}
 	if name, _ := a.env.Lookup("TERM"); name == "" || name == "dumb" {
 		return errors.New("--watch needs a terminal that can move the cursor, and TERM says that this one cannot; \"hacky status\" shows it once")
 	}
-	ctx, interrupted := interruptible(ctx)
+	ctx, interrupted := a.interruptible(ctx)
 	var (
 		st      *ui.Status
 		l       *look
@@ -61,7 +61,7 @@ func (a *app) watch(ctx context.Context, cfg *config.Config, o statusOptions) er
 			}
 		}
 		l.now = time.Now()
-		width, height, err := term.GetSize(int(out.Fd()))
+		width, height, err := term.GetSize(int(fileOf(a.stdout).Fd()))
 		if err != nil {
 			width, height = 80, 24
 		}
@@ -84,16 +84,14 @@ func (a *app) watch(ctx context.Context, cfg *config.Config, o statusOptions) er
 			b.WriteString(ui.Cut(line, width-1) + "\x1b[K\r\n")
 		}
 		b.WriteString("\x1b[J")
-		if _, err := out.WriteString(b.String()); err != nil {
+		if _, err := io.WriteString(a.stdout, b.String()); err != nil && ctx.Err() == nil {
 			return err
 		}
 		drawn, columns = len(lines), width
 		select {
 		case <-ctx.Done():
 			// The picture stays; the terminal has printed ^C below it.
-			if _, err := out.WriteString("\r\x1b[K"); err != nil {
-				return err
-			}
+			_, _ = io.WriteString(a.stdout, "\r\x1b[K") // a terminal that takes nothing does not keep us
 			return &exitError{code: interrupted()}
 		case <-tick.C:
 		}
