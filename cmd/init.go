@@ -33,12 +33,13 @@ already is found instead. --from FILE makes a tasks.json that is FILE byte for
 byte, if it is a backlog in order. --example makes a tasks.json whose commands
 do real work on the spot. Each also makes a hacky.yaml with every option
 commented out, unless there is one, and in .hacky/schema/ the JSON Schemas that
-the files refer to. Without any of them it asks, on a terminal; where there is a
-session already it changes nothing.
+the files refer to. Without any of them the backlog is empty, to be filled in;
+where there is a session already it changes nothing.
 
-Exit codes: 0 made, or found; 1 nothing was answered; 2 a file is there already,
-cannot be read or written, or is no backlog.`,
-		Example: `  hacky init --example try && cd try && hacky run
+Exit codes: 0 made, or found; 2 a file is there already, cannot be read or
+written, or is no backlog.`,
+		Example: `  hacky init
+  hacky init --example try && cd try && hacky run
   hacky init --prd PRD.md
   hacky init --prd PRD.md --from tasks.json`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -60,16 +61,11 @@ cannot be read or written, or is no backlog.`,
 			if f := c.Flags().Lookup("session"); f.Changed {
 				return errors.New("--session names a session that is there, and init makes one; name its directory: hacky init --example DIR")
 			}
-			if o.makesNothing() && isSession(o.dir) {
+			if o.empty() && isSession(o.dir) {
 				loc := session.Location{Dir: o.dir, Name: session.TasksFile}
 				_ = renewCopies(fsutil.OS(), loc, filepath.Join(o.dir, hackyYAML)) // they are a convenience
 				_, err := fmt.Fprintf(a.stdout, "%s is a session already; nothing was changed\n", dirName(o.dir))
 				return err
-			}
-			if o.makesNothing() && a.canAsk() {
-				if err := a.askInit(&o); err != nil {
-					return err
-				}
 			}
 			return a.init(fsutil.OS(), o)
 		},
@@ -86,8 +82,9 @@ type initOptions struct {
 	dir       string
 }
 
-// makesNothing reports whether nothing was said that a session is made from.
-func (o *initOptions) makesNothing() bool { return !o.example && o.prd == "" && o.from == "" }
+// empty reports whether the session begins with an empty backlog and without a
+// PRD.
+func (o *initOptions) empty() bool { return !o.example && o.prd == "" && o.from == "" }
 
 func dirName(dir string) string {
 	if dir == "." {
@@ -99,26 +96,6 @@ func dirName(dir string) string {
 func isSession(dir string) bool {
 	_, err := os.Lstat(filepath.Join(dir, session.TasksFile))
 	return err == nil
-}
-
-// askInit asks what to make a session from.
-func (a *app) askInit(o *initOptions) error {
-	answer, err := a.ask("Make a session from: 1 a PRD, 2 a tasks.json, 3 the example [1-3]? ")
-	if err != nil {
-		return err
-	}
-	switch answer {
-	case "1":
-		o.prd, err = a.ask("The PRD is in the file: ")
-	case "2":
-		o.from, err = a.ask("The backlog is in the file: ")
-	case "3":
-		o.example = true
-	}
-	if err == nil && o.makesNothing() {
-		err = &exitError{exitFailed, errors.New("nothing was made")}
-	}
-	return err
 }
 
 func (a *app) init(fsys fsutil.FS, o initOptions) error {
@@ -139,11 +116,14 @@ func (a *app) init(fsys fsutil.FS, o initOptions) error {
 	case o.prd != "":
 		return a.initPRD(fsys, o, tasks)
 	case o.from != "":
-		return a.made(makeSession(fsys, o.dir, tasks))
+		m, err := makeSession(fsys, o.dir, tasks)
+		return a.made(m, "hacky run", err)
 	case o.example:
-		return a.made(makeExample(fsys, o.dir))
+		m, err := makeExample(fsys, o.dir)
+		return a.made(m, "hacky run", err)
 	}
-	return errors.New("init needs what to make a session from: --prd FILE, --from FILE or --example")
+	m, err := makeSession(fsys, o.dir, tasks)
+	return a.made(m, "put the plan into tasks.json, then run: hacky run", err)
 }
 
 // notThere is an error in reading what a flag names, with the file of nearly
@@ -213,8 +193,8 @@ func (a *app) initPRD(fsys fsutil.FS, o initOptions, tasks string) error {
 	return err
 }
 
-// made tells what was written.
-func (a *app) made(m *maker, err error) error {
+// made prints what was written, and what to do next.
+func (a *app) made(m *maker, next string, err error) error {
 	if err != nil {
 		return err
 	}
@@ -222,7 +202,7 @@ func (a *app) made(m *maker, err error) error {
 	if m.dir != "." {
 		at = "cd " + shellQuote(m.dir) + " && "
 	}
-	_, err = fmt.Fprintf(a.stdout, "wrote %s\nnext: %shacky run\n", strings.Join(m.shown(), "\nwrote "), at)
+	_, err = fmt.Fprintf(a.stdout, "wrote %s\nnext: %s%s\n", strings.Join(m.shown(), "\nwrote "), at, next)
 	return err
 }
 
