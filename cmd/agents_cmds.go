@@ -22,7 +22,6 @@ import (
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/checkpoint"
 	"github.com/hacky-run/hacky/internal/config"
-	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/session"
 	"github.com/hacky-run/hacky/internal/ui"
@@ -225,7 +224,7 @@ func (a *app) checkpoints(cfg *config.Config, id, output string) error {
 	if _, err := subtask(b, id); err != nil {
 		return err
 	}
-	list, err := checkpoint.Read(fsutil.OS(), loc.Dir, id)
+	list, err := checkpoint.Read(loc.Files(), loc.Dir, id)
 	if err != nil {
 		return err
 	}

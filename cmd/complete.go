@@ -74,7 +74,7 @@ func (a *app) ids(c *cobra.Command, before, word string) ([]string, cobra.ShellC
 	if err != nil {
 		return nil, nothing
 	}
-	loc, err := session.Locate(cfg.Session)
+	loc, err := a.locate(cfg)
 	if err != nil {
 		return nil, nothing
 	}
@@ -168,7 +168,7 @@ func (a *app) completeStage(c *cobra.Command, args []string, word string) ([]str
 
 func loggedStages(cfg *config.Config, id string) []string {
 	loc, err := session.Locate(cfg.Session)
-	if err != nil {
+	if err != nil || session.Inspect(loc) != nil {
 		return nil
 	}
 	root, err := os.OpenRoot(loc.Dir)

@@ -99,7 +99,7 @@ func (o *doctorOptions) check(c *cobra.Command) error {
 
 func (a *app) doctor(ctx context.Context, cfg *config.Config, output string) error {
 	target := doctor.Target{Dir: ".", Shelters: a.shelters(), Hint: func(command, session string) string { return "hacky " + command + a.sessionArg(session) }}
-	loc, err := a.locate(cfg)
+	loc, err := a.find(cfg)
 	switch {
 	case err == nil:
 		target.Session = loc

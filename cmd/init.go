@@ -379,7 +379,7 @@ func (m *maker) makeFile(f initFile, instead string) error {
 		return err
 	}
 	write := func(w io.Writer) error { _, err := w.Write(f.content); return err }
-	err := fsutil.PlaceNew(m.fsys, path, filepath.Join(m.dir, stage), 0o644, write)
+	err := fsutil.PlaceNew(m.fsys, path, filepath.Join(m.dir, stage), 0o666, write)
 	switch {
 	case err == nil:
 		m.written = append(m.written, f.name)
@@ -404,10 +404,10 @@ func (m *maker) sweep() {
 
 // makeDir makes a directory and those above it that are missing.
 func (m *maker) makeDir(dir string) error {
-	err := m.fsys.Mkdir(dir, 0o755)
+	err := m.fsys.Mkdir(dir, 0o777)
 	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
 		if err = m.makeDir(filepath.Dir(dir)); err == nil {
-			err = m.fsys.Mkdir(dir, 0o755)
+			err = m.fsys.Mkdir(dir, 0o777)
 		}
 	}
 	switch {

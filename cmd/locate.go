@@ -3,7 +3,6 @@ package cmd
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/hacky-run/hacky/internal/config"
@@ -11,9 +10,19 @@ import (
 	"github.com/hacky-run/hacky/internal/session"
 )
 
-// locate finds the session that is meant. What is said about a bad one names
-// where it was given.
+// locate finds the session that is meant, and refuses one in which hacky's own
+// files are links, pipes or the like. An error about a bad name says where it
+// was given.
 func (a *app) locate(cfg *config.Config) (session.Location, error) {
+	loc, err := a.find(cfg)
+	if err == nil {
+		err = session.Inspect(loc)
+	}
+	return loc, err
+}
+
+// find is locate without a look at what is in the session.
+func (a *app) find(cfg *config.Config) (session.Location, error) {
 	loc, err := session.Locate(cfg.Session)
 	if err == nil {
 		return loc, nil
@@ -67,15 +76,18 @@ func candidates(name string) []session.Location {
 // file is there; nil if there is none, or it is no recovery file.
 func (a *app) lostBacklog(loc session.Location) error {
 	path := loc.RecoveryPath()
+	if session.Inspect(loc) != nil {
+		return nil // what is there is no recovery file
+	}
 	if _, err := session.ReadRecovery(path); err != nil {
 		return nil //nolint:nilerr // there is nothing to restore from; what was wrong before is told
 	}
 	var content struct {
 		PendingUpdates *struct{} `json:"pendingUpdates"`
 	}
-	data, err := os.ReadFile(path)
+	data, err := session.ReadInput(path)
 	if err == nil {
-		err = json.Unmarshal(data, &content)
+		err = json.Unmarshal([]byte(data), &content)
 	}
 	then := "hacky recover" + a.sessionArg(loc.Path())
 	if err != nil || content.PendingUpdates == nil {

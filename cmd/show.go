@@ -16,7 +16,6 @@ import (
 	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/checkpoint"
 	"github.com/hacky-run/hacky/internal/config"
-	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/result"
 	"github.com/hacky-run/hacky/internal/secret"
 	"github.com/hacky-run/hacky/internal/session"
@@ -156,7 +155,7 @@ func (l *look) showSubtask(s *result.Show, i int32) error {
 		}
 	}
 	// One that cannot be read is for "hacky validate" to tell.
-	if list, err := checkpoint.Read(fsutil.OS(), l.loc.Dir, s.ID); err == nil && len(list) > 0 {
+	if list, err := checkpoint.Read(l.loc.Files(), l.loc.Dir, s.ID); err == nil && len(list) > 0 {
 		s.Checkpoint = &list[len(list)-1]
 	}
 	root, err := os.OpenRoot(l.loc.Dir)

@@ -330,7 +330,7 @@ func (a *attempt) execution(stage string, run backlog.Command, timeout time.Dura
 	}
 	log := a.logs[stage]
 	if log == nil {
-		log = &logFile{root: a.root, name: a.file(stage + ".log"), masker: a.masker}
+		log = &logFile{files: a.fs, dir: a.session, name: a.file(stage + ".log"), masker: a.masker}
 		if a.logs == nil {
 			a.logs = make(map[string]*logFile, 1)
 		}

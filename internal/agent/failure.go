@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"unicode"
 
 	"github.com/hacky-run/hacky/internal/checkpoint"
@@ -88,13 +87,13 @@ func (a *attempt) failedBefore(stage string) string {
 // tailOf is the last of what a stage printed in another attempt; nil if that
 // cannot be told.
 func (a *attempt) tailOf(stage string, attempt int) []byte {
-	f, err := a.root.OpenFile(path.Join("artifacts", a.item.ID, "attempt-"+strconv.Itoa(attempt), stage+".log"), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := a.fs.OpenFile(filepath.Join(a.session, "artifacts", a.item.ID, "attempt-"+strconv.Itoa(attempt), stage+".log"), os.O_RDONLY, 0)
 	if err != nil {
 		return nil
 	}
 	defer f.Close() //nolint:errcheck // only read from
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
+	if err != nil {
 		return nil
 	}
 	tail, err := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-TailSize), TailSize))

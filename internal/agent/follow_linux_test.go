@@ -5,6 +5,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/hacky-run/hacky/internal/fsutil"
 )
 
 // Kernels without descriptors of processes get another way to the same end:
@@ -17,7 +19,7 @@ func TestFollowWithoutPidfd(t *testing.T) {
 	defer root.Close()
 	var buffers sync.Pool
 	for range 50 {
-		log := &logFile{root: root, name: "out.log"}
+		log := &logFile{files: fsutil.OS(), dir: root.Name(), name: "out.log"}
 		out, err := newOutput(log, &buffers)
 		if err != nil {
 			t.Fatal(err)

@@ -5,26 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io/fs"
 	"os"
-	"path"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/secret"
 )
 
 // logFile is a file in the session directory that is made when it is first
-// written to. Its name is relative; os.Root keeps it inside the directory.
+// written to. Its name is relative to that.
 type logFile struct {
-	root   *os.Root
+	files  fsutil.FS
+	dir    string
 	name   string
 	masker *secret.Masker
 
 	mu     sync.Mutex // a process left behind may still print while the next stage runs
 	stream *secret.Stream
-	f      *os.File
+	f      fsutil.File
 	err    error
 	tail   []byte
 	sum    hash.Hash // of what the command has printed so far; nil: nothing
@@ -59,18 +62,48 @@ func (l *logFile) keep(p []byte) {
 		return
 	}
 	if l.f == nil {
-		l.f, l.err = openLog(l.root, l.name)
+		l.f, l.err = openLog(l.files, filepath.Join(l.dir, l.name))
 	}
 	if l.err == nil {
 		_, l.err = l.f.Write(p)
 	}
 }
 
-func openLog(root *os.Root, name string) (*os.File, error) {
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+func openLog(files fsutil.FS, name string) (fsutil.File, error) {
+	if err := mkdirs(files, filepath.Dir(name)); err != nil {
 		return nil, err
 	}
-	return root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	return files.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+}
+
+// writeFile writes a file in a session, and makes the directories above it. It is
+// not synced.
+func writeFile(files fsutil.FS, name string, content []byte) error {
+	if err := mkdirs(files, filepath.Dir(name)); err != nil {
+		return err
+	}
+	f, err := files.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
+}
+
+// mkdirs makes a directory in a session's artifacts, and those above it. A session
+// that is gone is not made again.
+func mkdirs(files fsutil.FS, dir string) error {
+	err := files.Mkdir(dir, 0o777)
+	if errors.Is(err, fs.ErrNotExist) && filepath.Base(dir) != fsutil.ArtifactsDir {
+		if err := mkdirs(files, filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = files.Mkdir(dir, 0o777)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
 }
 
 func (l *logFile) keepTail(p []byte) {

@@ -3,7 +3,6 @@ package agent
 import (
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -101,14 +100,12 @@ func (a *attempt) outputName(k int) (string, error) {
 // command to read.
 func (a *attempt) writePrompt(text string) (file string, stdin *os.File, err error) {
 	name := a.file("prompt.md")
-	if err := a.root.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return "", nil, fmt.Errorf("write prompt: %w", err)
-	}
-	if err := a.root.WriteFile(name, []byte(text), 0o644); err != nil {
+	file = filepath.Join(a.session, name)
+	if err := writeFile(a.fs, file, []byte(text)); err != nil {
 		return "", nil, fmt.Errorf("write prompt: %w", err)
 	}
 	stdin, err = a.root.Open(name)
-	return filepath.Join(a.session, name), stdin, err
+	return file, stdin, err
 }
 
 // checkOutput looks for the file that stage k has to leave.

@@ -68,7 +68,7 @@ const RunStage = "run"
 // they run. The error says which template is wrong, and in which line.
 func NewRunner(b *backlog.Backlog, recipe Recipe, tasks, dir, runID string, environ []string) (*Runner, error) {
 	session := filepath.Dir(tasks)
-	r := &Runner{b: b, runID: runID, grace: Grace, recipe: recipe, session: session, backlogName: filepath.Base(tasks), dir: dir, fs: fsutil.OS(),
+	r := &Runner{b: b, runID: runID, grace: Grace, recipe: recipe, session: session, backlogName: filepath.Base(tasks), dir: dir, fs: fsutil.Within(tasks, session),
 		programs: map[[2]string]string{}, active: map[int]*killer{}, lingers: map[int]supervise.Slot{}, printing: map[int32]printing{}, repos: map[string]*git.Repo{}, failures: map[int32]failure{}, judged: map[string]bool{}, commits: map[string]error{}}
 	var err error
 	if r.stages, r.fix, err = recipe.parse(); err != nil {

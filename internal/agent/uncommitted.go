@@ -9,9 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/hacky-run/hacky/internal/git"
 )
@@ -82,7 +82,7 @@ func (a *attempt) settle() {
 
 // readUncommitted leaves own as it is if there is no file.
 func (a *attempt) readUncommitted(own *uncommitted) error {
-	f, err := a.root.OpenFile(a.uncommittedFile(), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := a.fs.OpenFile(filepath.Join(a.session, a.uncommittedFile()), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -105,14 +105,12 @@ func (a *attempt) readUncommitted(own *uncommitted) error {
 func (a *attempt) writeUncommitted(own uncommitted) {
 	name := a.uncommittedFile()
 	data, err := json.Marshal(own)
+	file := filepath.Join(a.session, name)
 	if err == nil {
-		err = a.root.MkdirAll(path.Dir(name), 0o755)
+		err = writeFile(a.fs, file+".new", data)
 	}
 	if err == nil {
-		err = a.root.WriteFile(name+".new", data, 0o644)
-	}
-	if err == nil {
-		err = a.root.Rename(name+".new", name)
+		err = a.fs.Rename(file+".new", file)
 	}
 	if err != nil {
 		a.note("what it changes will not be committed by a later attempt: " + err.Error())

@@ -173,7 +173,7 @@ func Add(fsys fsutil.FS, dir, id string, before []Checkpoint, c Checkpoint, now 
 	}
 	name := filepath.Join(dir, Path(id))
 	for _, d := range []string{filepath.Dir(filepath.Dir(name)), filepath.Dir(name)} {
-		err := fsys.Mkdir(d, 0o755)
+		err := fsys.Mkdir(d, 0o777)
 		if err == nil {
 			err = fsys.SyncDir(filepath.Dir(d))
 		}
@@ -181,7 +181,7 @@ func Add(fsys fsutil.FS, dir, id string, before []Checkpoint, c Checkpoint, now 
 			return nil, fmt.Errorf("write checkpoint: %w", err)
 		}
 	}
-	_, err = fsutil.Replace(fsys, fsutil.Replacement{Path: name, Perm: 0o644, Stage: filepath.Join(dir, fsutil.PrivateDir),
+	_, err = fsutil.Replace(fsys, fsutil.Replacement{Path: name, Fresh: 0o666, Stage: filepath.Join(dir, fsutil.PrivateDir),
 		Write: func(w io.Writer) error { _, err := w.Write(append(data, '\n')); return err }})
 	if err != nil {
 		return nil, fmt.Errorf("write checkpoint: %w", err)

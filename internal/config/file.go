@@ -82,7 +82,7 @@ func places(flags *pflag.FlagSet, env Env) []place {
 // than the user wrote down.
 func loadFile(flags *pflag.FlagSet, env Env) *document {
 	for _, p := range places(flags, env) {
-		data, err := readFile(env.Dir, p.path)
+		data, err := readFile(env.Dir, p.path, p.origin != "")
 		if err == nil {
 			return parseFile(p.path, data)
 		}
@@ -102,15 +102,21 @@ func loadFile(flags *pflag.FlagSet, env Env) *document {
 	return &document{}
 }
 
-// readFile returns errors that end a sentence which starts with the path.
-func readFile(dir, path string) ([]byte, error) {
+// readFile returns errors that end a sentence which starts with the path. Only a
+// file that the user named may be a pipe, like <(command): one that is found in
+// a directory would hold every command.
+func readFile(dir, path string, byName bool) ([]byte, error) {
 	if path == "" {
 		return nil, errors.New("is not the path of a file")
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)
 	}
-	f, err := os.Open(path)
+	flag := os.O_RDONLY
+	if !byName {
+		flag |= syscall.O_NONBLOCK
+	}
+	f, err := os.OpenFile(path, flag, 0)
 	if err != nil {
 		return nil, cannotRead(err)
 	}
@@ -121,6 +127,9 @@ func readFile(dir, path string) ([]byte, error) {
 	}
 	if info.IsDir() {
 		return nil, errors.New("is a directory, not a file")
+	}
+	if !byName && !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file; remove it")
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {

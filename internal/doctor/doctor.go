@@ -86,6 +86,9 @@ func newExamination(t Target) *examination {
 	e := &examination{Target: t, found: t.Session != session.Location{}, store: t.Dir}
 	if e.FS == nil {
 		e.FS = fsutil.OS()
+		if e.found {
+			e.FS = e.Session.Files()
+		}
 	}
 	if e.Now == nil {
 		e.Now = time.Now

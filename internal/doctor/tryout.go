@@ -31,7 +31,7 @@ const clockSlack = 3 * time.Second
 // tryOut does on scratch files what hacky does with tasks.json.
 func (e *examination) tryOut() {
 	parent, pattern := e.store, scratchInStore
-	if info, err := os.Stat(e.hidden); e.found && err == nil && info.IsDir() && sameDevice(e.hidden, e.store) {
+	if info, err := os.Lstat(e.hidden); e.found && err == nil && info.IsDir() && sameDevice(e.hidden, e.store) {
 		parent, pattern = e.hidden, scratchInHidden
 	}
 	dir, err := os.MkdirTemp(parent, pattern+"*")

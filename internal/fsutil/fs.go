@@ -37,6 +37,7 @@ type FS interface {
 // File is an open file.
 type File interface {
 	io.Reader
+	io.ReaderAt
 	io.Writer
 	io.WriterAt
 	io.StringWriter
@@ -88,14 +89,21 @@ func (osFS) Rename(oldName, newName string) error       { return os.Rename(oldNa
 func (osFS) Link(oldName, newName string) error         { return os.Link(oldName, newName) }
 
 func (osFS) Exchange(a, b string) error {
-	err := exchange(a, b)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.ENOTSUP):
-		err = errors.ErrUnsupported
+	if err := unsupported(exchange(a, b)); err != nil {
+		return &os.LinkError{Op: "exchange", Old: a, New: b, Err: err}
 	}
-	return &os.LinkError{Op: "exchange", Old: a, New: b, Err: err}
+	return nil
+}
+
+// unsupported makes the errors of a system that cannot exchange files one.
+// EPERM is that of a sandbox that does not know the call: where files may not
+// be moved, the rename that takes its place says so.
+func unsupported(err error) error {
+	switch {
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.EPERM):
+		return errors.ErrUnsupported
+	}
+	return err
 }
 
 func (osFS) SyncDir(name string) error {
@@ -103,7 +111,11 @@ func (osFS) SyncDir(name string) error {
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
+	return syncDir(d)
+}
+
+func syncDir(d *os.File) error {
+	err := d.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
 		err = nil // some network and user-space file systems cannot, and need not
 	}
@@ -111,10 +123,14 @@ func (osFS) SyncDir(name string) error {
 }
 
 func (osFS) TryLock(name string) (File, func() error, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o666)
 	if err != nil {
 		return nil, nil, err
 	}
+	return lockFile(f, name)
+}
+
+func lockFile(f *os.File, name string) (File, func() error, error) {
 	if err := flock(f); err != nil {
 		_ = f.Close() // nothing was written to it
 		if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -4,6 +4,7 @@ package fsutil
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -22,4 +23,22 @@ func rawFlock(f *os.File, how int) error {
 			return err
 		}
 	}
+}
+
+// Probe reports, as ErrLocked, that another process holds the lock of an open
+// file. It tries a lock that may be shared and gives it back, so that two who
+// ask do not see each other.
+func Probe(f File) error {
+	of, ok := f.(osFile)
+	if !ok {
+		return fs.ErrInvalid
+	}
+	err := rawFlock(of.File, syscall.LOCK_SH|syscall.LOCK_NB)
+	switch {
+	case err == nil:
+		return funlock(of.File)
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return ErrLocked
+	}
+	return err
 }

@@ -20,6 +20,9 @@ type Replacement struct {
 	// Perm is the new file's mode. 0 means the old one's, which then has to
 	// exist. The owner is the old one's in any case, if there is one.
 	Perm fs.FileMode
+	// Fresh, with Perm 0, is the mode of a file that was not there before; the
+	// umask counts.
+	Fresh fs.FileMode
 	// Write writes the content. It is called once more if Stage turns out to be
 	// no place to move a file from.
 	Write func(io.Writer) error
@@ -45,7 +48,7 @@ var ErrChanged = errors.New("another program has saved the file meanwhile")
 func Replace(fsys FS, r Replacement) (info fs.FileInfo, err error) {
 	old, err := fsys.Lstat(r.Path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && r.Perm != 0 && r.Base == Identity{}:
+	case errors.Is(err, fs.ErrNotExist) && r.Perm|r.Fresh != 0 && r.Base == Identity{}:
 		old = nil
 	case err != nil:
 		return nil, err
@@ -70,7 +73,11 @@ func Replace(fsys FS, r Replacement) (info fs.FileInfo, err error) {
 // the fsync of the one it goes to.
 func replaceFrom(fsys FS, stage string, old fs.FileInfo, r Replacement) (info fs.FileInfo, err error) {
 	temp := filepath.Join(stage, TempName(filepath.Base(r.Path)))
-	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	mode := fs.FileMode(0o600)
+	if old == nil && r.Perm == 0 {
+		mode = r.Fresh
+	}
+	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return nil, err
 	}

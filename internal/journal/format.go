@@ -29,7 +29,7 @@ const (
 
 // maxFile bounds what is read back: a journal is started anew at largeSize, or
 // at twice what is live.
-const maxFile = 1 << 30
+const maxFile = 256 << 20
 
 func encodeHeader(base Base) []byte {
 	b := make([]byte, 0, headerSize)
@@ -178,8 +178,12 @@ func readFile(fsys fsutil.FS, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(fmt.Errorf("%s is not a regular file", path), err, f.Close())
+	}
+	if info.Size() >= maxFile {
+		return nil, errors.Join(&fs.PathError{Op: "read", Path: path, Err: syscall.EFBIG}, f.Close())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err = errors.Join(err, f.Close()); err != nil {

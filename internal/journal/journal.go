@@ -352,9 +352,9 @@ func (j *Journal) replace(content []byte) (f fsutil.File, err error) {
 // make makes a file, and the directory again if that is gone.
 func (j *Journal) make(path string) (fsutil.File, error) {
 	const flags = os.O_RDWR | os.O_CREATE | os.O_EXCL
-	f, err := j.fs.OpenFile(path, flags, 0o644)
+	f, err := j.fs.OpenFile(path, flags, 0o666)
 	if errors.Is(err, fs.ErrNotExist) && j.opts.Home != nil && j.opts.Home() == nil {
-		return j.fs.OpenFile(path, flags, 0o644)
+		return j.fs.OpenFile(path, flags, 0o666)
 	}
 	return f, err
 }

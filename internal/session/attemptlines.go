@@ -7,14 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
 )
 
 // AttemptLines calls f with every line of artifacts/attempts.ndjson, oldest
 // first. A line is f's only until it returns. Lines over a megabyte are passed
 // over; others may be no records, as people may have edited the file.
 func AttemptLines(l Location, f func(line []byte)) error {
-	file, err := os.OpenFile(attemptsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := l.Files().OpenFile(attemptsPath(l.Dir), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -22,9 +21,6 @@ func AttemptLines(l Location, f func(line []byte)) error {
 		return fmt.Errorf("read attempts: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // only read from
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(fmt.Errorf("read attempts: %s is not a regular file", file.Name()), err)
-	}
 	lines := bufio.NewReaderSize(file, 1<<16)
 	for {
 		line, err := readLine(lines)

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/hacky-run/hacky/internal/fsutil"
 )
 
 // AttemptRecord is one line of artifacts/attempts.ndjson.
@@ -67,10 +69,11 @@ type CommandRecord struct {
 // state: lines are gathered, written before the journal or a flush says that
 // their subtasks are complete, and not synced.
 type attemptLog struct {
-	dir string
+	files fsutil.FS
+	dir   string
 
 	mu      sync.Mutex
-	f       *os.File
+	f       fsutil.File
 	pending bytes.Buffer
 	failing bool // the last write failed, and that was said
 }
@@ -217,13 +220,10 @@ func (l *attemptLog) append() error {
 
 func (l *attemptLog) open() error {
 	name := attemptsPath(l.dir)
-	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", name)
-	}
-	if err := os.Mkdir(filepath.Dir(name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := l.files.Mkdir(filepath.Dir(name), 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := l.files.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return err
 	}
@@ -262,29 +262,13 @@ const maxAttemptLine = 1 << 20
 // over: the file is evidence that people may have edited.
 func Attempts(l Location, ids []string) (map[string]int, error) {
 	out := map[string]int{}
-	for _, id := range ids {
-		entries, err := os.ReadDir(filepath.Join(l.Dir, "artifacts", id))
-		if err != nil {
-			if _, aerr := os.Stat(filepath.Join(l.Dir, "artifacts")); aerr != nil {
-				break // none has one
-			}
-			continue
-		}
-		for _, e := range entries {
-			if n, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "attempt-")); err == nil {
-				out[id] = max(out[id], n)
-			}
-		}
-	}
-	f, err := os.OpenFile(attemptsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	countDirectories(l, ids, out)
+	f, err := l.Files().OpenFile(attemptsPath(l.Dir), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return out, nil
 	}
 	if err != nil {
 		return out, fmt.Errorf("read attempts: %w", err)
-	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return out, errors.Join(fmt.Errorf("read attempts: %s is not a regular file", f.Name()), err, f.Close())
 	}
 	lines := bufio.NewReaderSize(f, 1<<16)
 	for {
@@ -301,6 +285,28 @@ func Attempts(l Location, ids []string) (map[string]int, error) {
 				err = fmt.Errorf("read attempts: %w", rerr)
 			}
 			return out, errors.Join(err, f.Close())
+		}
+	}
+}
+
+// countDirectories takes the numbers of attempts from their directories.
+func countDirectories(l Location, ids []string, out map[string]int) {
+	root, err := os.OpenRoot(filepath.Join(l.Dir, fsutil.ArtifactsDir))
+	if err != nil {
+		return // none has one
+	}
+	defer root.Close() //nolint:errcheck // only read from
+	for _, id := range ids {
+		d, err := root.OpenFile(id, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		names, _ := d.Readdirnames(-1)
+		_ = d.Close() // only read from
+		for _, name := range names {
+			if n, err := strconv.Atoi(strings.TrimPrefix(name, "attempt-")); err == nil {
+				out[id] = max(out[id], n)
+			}
 		}
 	}
 }

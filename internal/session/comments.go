@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -75,10 +74,11 @@ func (s *Session) Comment(text string, to backlog.Status, ids []string) (err err
 		}
 	}
 	name := commentsPath(s.loc.Dir)
-	if err := os.Mkdir(filepath.Dir(name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	files := s.loc.Files()
+	if err := files.Mkdir(filepath.Dir(name), 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("write comment: %w", err)
 	}
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0o644)
+	f, err := files.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return fmt.Errorf("write comment: %w", err)
 	}
@@ -90,9 +90,6 @@ func (s *Session) Comment(text string, to backlog.Status, ids []string) (err err
 	info, err := f.Stat()
 	if err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", name)
 	}
 	content := lines.Bytes()
 	if info.Size() > 0 { // a crash may have cut the last line off; it must not swallow this one
@@ -133,7 +130,7 @@ func CommentsBetween(l Location, from, to time.Time, most int) ([]Comment, error
 // that are asked about. A comment that took several lines is one again. Lines
 // that are no comments are passed over: people may edit the file.
 func readComments(l Location, most int, mark func(line []byte) bool, narrow func(*commentLine)) ([]Comment, error) {
-	f, err := os.OpenFile(commentsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := l.Files().OpenFile(commentsPath(l.Dir), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -150,7 +150,7 @@ func makeWhole(fsys fsutil.FS, dir string, files []File) (err error) {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails, by its documentation
 	temp := filepath.Join(filepath.Dir(dir), unfinished+hex.EncodeToString(random[:]))
-	if err := fsys.Mkdir(temp, 0o755); err != nil {
+	if err := fsys.Mkdir(temp, 0o777); err != nil {
 		return err
 	}
 	defer func() {
@@ -160,7 +160,7 @@ func makeWhole(fsys fsutil.FS, dir string, files []File) (err error) {
 	}()
 	below := dirsOf(files)
 	for _, name := range below {
-		if err := fsys.Mkdir(filepath.Join(temp, name), 0o755); err != nil {
+		if err := fsys.Mkdir(filepath.Join(temp, name), 0o777); err != nil {
 			return err
 		}
 	}
@@ -203,7 +203,7 @@ func dirsOf(files []File) []string {
 }
 
 func writeSynced(fsys fsutil.FS, path, content string) error {
-	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := fsys.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bufio"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -63,7 +64,12 @@ func readRecovery(fsys fsutil.FS, path string) (*Recovery, error) {
 		}
 		in = f
 	}
-	data, err := io.ReadAll(io.LimitReader(in, maxRecovery))
+	text := bufio.NewReader(in)
+	most := int64(maxRecovery)
+	if first, err := text.Peek(1); err == nil && first[0] == 0 {
+		most = 1 << 10 // no text begins so; a gigabyte of zeros would take long
+	}
+	data, err := io.ReadAll(io.LimitReader(text, most))
 	if err != nil {
 		return nil, err
 	}

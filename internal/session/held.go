@@ -7,9 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/hacky-run/hacky/internal/fsutil"
 )
 
 // Holder is the run that has a session.
@@ -22,24 +23,18 @@ type Holder struct {
 // and keeps no run from starting: the lock is tried as one that may be shared,
 // given back at once, and a run waits longer than that for its own.
 func Held(l Location) (*Holder, error) {
-	f, err := os.OpenFile(l.Hidden("run.lock"), os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+	f, err := l.Files().OpenFile(l.Hidden("run.lock"), os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look at the run lock: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // only read from
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	switch {
+	switch err := fsutil.Probe(f); {
 	case err == nil:
-		return nil, nil // closing gives it back
-	case !errors.Is(err, unix.EWOULDBLOCK):
+		return nil, nil
+	case !errors.Is(err, fsutil.ErrLocked):
 		return nil, fmt.Errorf("look at the run lock: %w", err)
 	}
 	h := &Holder{Says: "unknown"}

@@ -117,7 +117,7 @@ func readJournalFile(fsys fsutil.FS, path string) (*journal.Contents, error) {
 
 // JournalWaiting reports whether a session has a journal that is not empty. If
 // no run is alive, a dead one left it.
-func JournalWaiting(l Location) bool { return journalWaiting(fsutil.OS(), l) }
+func JournalWaiting(l Location) bool { return journalWaiting(l.Files(), l) }
 
 func journalWaiting(fsys fsutil.FS, l Location) bool {
 	return slices.ContainsFunc(l.JournalPaths(), func(path string) bool {
@@ -146,14 +146,14 @@ func (s *Session) removeJournals(paths ...string) error {
 // makeHidden makes .hacky/ if it is not there, with a .gitignore in it. Until
 // syncHidden a power cut may take it away.
 func (s *Session) makeHidden() error {
-	err := s.fs.Mkdir(s.hidden(""), 0o755)
+	err := s.fs.Mkdir(s.hidden(""), 0o777)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if err == nil {
 		s.freshHidden.Store(true)
 	}
-	f, err := s.fs.OpenFile(s.hidden(".gitignore"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := s.fs.OpenFile(s.hidden(".gitignore"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -35,7 +35,7 @@ func holdsPath(path string) string {
 // Holds are the holds of a session that have not ended at now, the first to
 // end first.
 func Holds(l Location, now time.Time) ([]Hold, error) {
-	return readHolds(fsutil.OS(), resolved(l), now)
+	return readHolds(l.Files(), resolved(l), now)
 }
 
 func readHolds(fsys fsutil.FS, path string, now time.Time) (holds []Hold, err error) {
@@ -82,7 +82,7 @@ func (s *Session) SetHold(credential string, until time.Time) error {
 	if err != nil {
 		return fmt.Errorf("write holds: %w", err)
 	}
-	_, err = fsutil.Replace(s.fs, fsutil.Replacement{Path: holdsPath(s.path), Perm: 0o600,
+	_, err = fsutil.Replace(s.fs, fsutil.Replacement{Path: holdsPath(s.path), Fresh: 0o666,
 		Write: func(w io.Writer) error { _, err := w.Write(append(data, '\n')); return err }})
 	if err != nil {
 		return fmt.Errorf("write holds: %w", err)

@@ -40,13 +40,14 @@ func View(l Location) (*backlog.Backlog, []backlog.Status, error) {
 
 // view is a session's document with the journal applied, and what that was.
 func view(l Location) (doc document, fromJournal []replayedUpdate, err error) {
+	fsys := l.Files()
 	for {
-		src, info, err := readFile(fsutil.OS(), l.Path())
+		src, info, err := readFile(fsys, l.Path())
 		if err != nil {
 			return doc, nil, explain(l.Path(), err)
 		}
-		read := peekJournal(fsutil.OS(), l) // not before tasks.json: a flush moves records from the one to the other
-		base := hash(src, JournalWaiting(l))
+		read := peekJournal(fsys, l) // not before tasks.json: a flush moves records from the one to the other
+		base := hash(src, journalWaiting(fsys, l))
 		b, err := backlog.Parse(l.Path(), src)
 		if err != nil {
 			return doc, nil, err
@@ -56,7 +57,7 @@ func view(l Location) (doc document, fromJournal []replayedUpdate, err error) {
 		if p.err != nil {
 			return doc, nil, p.err
 		}
-		said, err := notesOf(fsutil.OS(), l)
+		said, err := notesOf(fsys, l)
 		if err != nil {
 			return doc, nil, err
 		}
@@ -346,7 +347,7 @@ func PlanRecovery(l Location, files []*Recovery, opts RecoverOptions) ([]Decisio
 	if !running(l) { // a run that is alive looks after its journal itself
 		decisions = decided(updates)
 	}
-	said, err := notesOf(fsutil.OS(), l)
+	said, err := notesOf(l.Files(), l)
 	if err != nil {
 		return nil, err
 	}
@@ -356,11 +357,11 @@ func PlanRecovery(l Location, files []*Recovery, opts RecoverOptions) ([]Decisio
 // running reports whether a run has the session. The lock is tried and given
 // back at once; its file is not made.
 func running(l Location) bool {
-	name := l.Hidden("run.lock")
-	if _, err := os.Lstat(name); err != nil {
+	fsys, name := l.Files(), l.Hidden("run.lock")
+	if _, err := fsys.Lstat(name); err != nil {
 		return false
 	}
-	_, unlock, err := fsutil.OS().TryLock(name)
+	_, unlock, err := fsys.TryLock(name)
 	if err == nil {
 		_ = unlock() // nothing was written to it
 	}

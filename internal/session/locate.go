@@ -132,7 +132,7 @@ func incomplete(l Location) bool {
 // Read loads and checks a session's backlog. It takes no lock and writes
 // nothing: writers replace the file whole.
 func Read(l Location) (*backlog.Backlog, error) {
-	return read(fsutil.OS(), l)
+	return read(l.Files(), l)
 }
 
 func read(fsys fsutil.FS, l Location) (*backlog.Backlog, error) {

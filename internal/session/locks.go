@@ -52,7 +52,7 @@ func (s *Session) lockRun() error {
 func Lock(l Location, opts Options) (unlock func() error, err error) {
 	s := &Session{loc: l, path: resolved(l), opts: opts, fs: opts.FS, log: opts.Log}
 	if s.fs == nil {
-		s.fs = fsutil.OS()
+		s.fs = l.Files()
 	}
 	if err := s.prepare(); err != nil {
 		return nil, err

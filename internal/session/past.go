@@ -13,11 +13,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hacky-run/hacky/internal/backlog"
-	"github.com/hacky-run/hacky/internal/fsutil"
 )
 
 // Past is what a line of artifacts/attempts.ndjson says of an attempt, as far
@@ -39,7 +37,7 @@ type Past struct {
 // of many cost little. Lines that are no records are passed over: people may
 // have edited them. No file is no error.
 func EachPast(l Location, want func(id []byte) bool, do func(Past)) error {
-	f, err := os.OpenFile(attemptsPath(l.Dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := l.Files().OpenFile(attemptsPath(l.Dir), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -47,9 +45,6 @@ func EachPast(l Location, want func(id []byte) bool, do func(Past)) error {
 		return fmt.Errorf("read attempts: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // only read from
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(fmt.Errorf("read attempts: %s is not a regular file", f.Name()), err)
-	}
 	lines := bufio.NewReaderSize(f, 1<<18)
 	for {
 		line, err := lines.ReadSlice('\n')
@@ -109,7 +104,7 @@ func LastAttempts(l Location, ids []string) (map[string]Past, error) {
 // the write lock have it: they are made before tasks.json says so. Of what is
 // too old for them, and of what others have written, it returns the zero time.
 func Said(l Location) (when func(id string, to backlog.Status) time.Time, err error) {
-	n, err := notesOf(fsutil.OS(), l)
+	n, err := notesOf(l.Files(), l)
 	if err != nil {
 		n = newNotes("")
 	}
@@ -124,12 +119,10 @@ const tail = 4 << 10
 // bars do, is left out. log is relative to the session, and nothing outside it is
 // read. It is "" if there is none.
 func LastLine(l Location, log string) string {
-	root, err := os.OpenRoot(l.Dir)
-	if err != nil {
+	if !filepath.IsLocal(log) {
 		return ""
 	}
-	defer root.Close() //nolint:errcheck // only read from
-	f, err := root.OpenFile(log, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := l.Files().OpenFile(filepath.Join(l.Dir, log), os.O_RDONLY, 0)
 	if err != nil {
 		return ""
 	}
@@ -155,7 +148,7 @@ func Traces(l Location, id string) (attempt int, since time.Time) {
 		return 0, time.Time{}
 	}
 	dir := filepath.Join(l.Dir, "artifacts", id)
-	entries, err := os.ReadDir(dir)
+	entries, err := l.Files().ReadDir(dir)
 	if err != nil {
 		return 0, time.Time{}
 	}

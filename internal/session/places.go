@@ -33,7 +33,7 @@ type Place struct {
 // Waiting lists the files in which updates of a session wait: its recovery
 // file, the one made of the reserve where that could not be moved, and those in
 // the shelters. Files that another user put into a shelter are none.
-func Waiting(l Location, shelters []Shelter) []Place { return listWaiting(fsutil.OS(), l, shelters) }
+func Waiting(l Location, shelters []Shelter) []Place { return listWaiting(l.Files(), l, shelters) }
 
 func listWaiting(fsys fsutil.FS, l Location, shelters []Shelter) []Place {
 	var out []Place

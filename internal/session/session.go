@@ -158,7 +158,7 @@ func Open(l Location, opts Options) (*Session, error) {
 		flushing: make(turn, 1), kick: make(chan struct{}, 1), closing: make(chan struct{}),
 		releaseRun: func() error { return nil }}
 	if s.fs == nil {
-		s.fs = fsutil.OS()
+		s.fs = l.Files()
 	}
 	if s.clock.now = opts.Now; opts.Now == nil {
 		s.clock.now = time.Now
@@ -184,7 +184,7 @@ func Open(l Location, opts Options) (*Session, error) {
 	if err := s.sweep(); err != nil {
 		return nil, errors.Join(err, s.releaseRun())
 	}
-	s.attempts = attemptLog{dir: l.Dir}
+	s.attempts = attemptLog{files: l.Files(), dir: l.Dir}
 	if err := s.openJournal(); err != nil {
 		return nil, errors.Join(err, s.releaseRun())
 	}
@@ -266,6 +266,9 @@ func (s *Session) prepare() error {
 		return fmt.Errorf("the session directory %s cannot be written: %s; nothing was changed", filepath.Dir(s.path), fsutil.Reason(err))
 	}
 	if err := s.makeHidden(); err != nil {
+		if refused(err) != nil {
+			return err
+		}
 		return fmt.Errorf("the session directory %s cannot be written: %s; nothing was changed", s.loc.Dir, fsutil.Reason(err))
 	}
 	return nil

@@ -109,7 +109,7 @@ func Examine(t Target) (Report, error) {
 
 func newExamination(t Target) *examination {
 	if t.FS == nil {
-		t.FS = fsutil.OS()
+		t.FS = t.Session.Files()
 	}
 	if t.Now == nil {
 		t.Now = time.Now
