@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -33,7 +34,8 @@ func (a *app) recoverCmd() *cobra.Command {
 		Long: `Merge the updates that wait into tasks.json by id, check that they are there,
 and remove the files they waited in: tasks.json.failed and those in .hacky/, in
 $XDG_STATE_HOME/hacky/recovery and in $TMPDIR, where hacky keeps updates when
-the session's directory cannot be written. An item is never moved backwards: that is a
+the session's directory cannot be written. An item is never moved backwards, and an update
+that was made for other work under the same id is never applied: that is a
 conflict, which stays in the file until --force or --discard settles it.
 
 Exit codes: 0 nothing is left to recover, 1 conflicts are left, 2 the recovery
@@ -102,6 +104,13 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 			return err
 		}
 		decisions = s.Replayed()
+		if aside := s.Aside(); aside != "" {
+			other, rerr := session.ReadRecovery(aside)
+			if rerr != nil {
+				return errors.Join(fmt.Errorf("read recovery file: %w", rerr), s.Close(context.WithoutCancel(ctx)))
+			}
+			files = append(files, other)
+		}
 		if len(files) > 0 {
 			var more []session.Decision
 			more, err = s.Recover(ctx, files, opts, o.keep)
@@ -120,7 +129,11 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 			if o.file == "-" {
 				stay = "were not applied, and wait nowhere but in what was read"
 			}
-			return &exitError{exitFailed, fmt.Errorf("conflicts %s; to settle them, type: %[2]s --force (they win) or %[2]s --discard (tasks.json wins)", stay, a.recoverCommand(loc, o.file))}
+			file := o.file
+			if file == "" && len(files) == 1 && !slices.Contains(a.waitingFiles(loc), files[0].Path) {
+				file = files[0].Path // kept aside from the journal
+			}
+			return &exitError{exitFailed, fmt.Errorf("conflicts %s; to settle them, type: %[2]s --force (they win) or %[2]s --discard (tasks.json wins)", stay, a.recoverCommand(loc, file))}
 		}
 	}
 	return nil
@@ -130,10 +143,7 @@ func (a *app) recover(ctx context.Context, cfg *config.Config, log zerolog.Logge
 func (a *app) recoveries(loc session.Location, file string) ([]*session.Recovery, error) {
 	names := []string{file}
 	if file == "" {
-		names = nil
-		for _, p := range session.Waiting(loc, a.shelters()) {
-			names = append(names, p.Path)
-		}
+		names = a.waitingFiles(loc)
 	}
 	var files []*session.Recovery
 	for _, name := range names {
@@ -171,11 +181,15 @@ func (a *app) shelters() []session.Shelter {
 // waitingIn names the files in which updates of a session wait; "" if there
 // are none.
 func (a *app) waitingIn(loc session.Location) string {
-	var names []string
+	return strings.Join(a.waitingFiles(loc), ", ")
+}
+
+// waitingFiles are the files in which updates of a session wait.
+func (a *app) waitingFiles(loc session.Location) (names []string) {
 	for _, p := range session.Waiting(loc, a.shelters()) {
 		names = append(names, p.Path)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // damagedOne is the first of the files that could not be read whole.
@@ -223,7 +237,8 @@ func (a *app) recovered(form string, loc session.Location, decisions []session.D
 	if form != "table" {
 		out := result.Recover{Session: loc.Dir, DryRun: dry, Changes: []result.Change{}}
 		for _, d := range decisions {
-			out.Changes = append(out.Changes, result.Change{ID: d.ID, From: d.From.String(), To: d.To.String(), Disk: d.Disk, Verdict: string(d.Verdict), Why: d.Why})
+			out.Changes = append(out.Changes, result.Change{ID: d.ID, From: d.From.String(), To: d.To.String(), Disk: d.Disk, Verdict: string(d.Verdict), Why: d.Why,
+				Work: string(d.Digest), Title: d.Title, DiskTitle: d.Is.Title})
 		}
 		return document(a.stdout, form, out)
 	}
@@ -233,19 +248,29 @@ func (a *app) recovered(form string, loc session.Location, decisions []session.D
 	}
 	rows := [][]string{{"ID", "TASKS.JSON", "UPDATE", "RESULT"}}
 	n := map[session.Verdict]int{}
+	var other []string
 	for _, d := range decisions {
 		n[d.Verdict]++
 		became := string(d.Verdict)
 		if dry && d.Verdict == session.Applied {
 			became = "would be applied"
 		}
-		if d.Why != "" {
+		switch {
+		case d.OtherWork(): // both titles would not fit
+			became += ": other work"
+			other = append(other, d.ID+" "+d.To.String()+": "+ui.Clean(d.Why))
+		case d.Why != "":
 			became += ": " + d.Why
 		}
 		rows = append(rows, []string{d.ID, d.Disk, d.To.String(), became})
 	}
 	if err := ui.Table(a.stdout, a.screen(), 3, rows); err != nil {
 		return err
+	}
+	if len(other) > 0 {
+		if _, err := fmt.Fprintln(a.stdout, "\n"+strings.Join(other, "\n")); err != nil {
+			return err
+		}
 	}
 	verb := "applied"
 	if dry {

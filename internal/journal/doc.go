@@ -11,10 +11,12 @@
 //	header  "hackyjnl", version u32 = 1, CRC32C u32 of the rest, base [32]byte
 //	frame   "frme", length u32 of the payload, CRC32C u32 of number and payload, number u64
 //	payload records: kind u8, seq u64, at i64 (Unix nanoseconds), from u8, to u8, id length u8, id
+//	        with kind 3 there follow: work [32]byte, title length u16, title
 //	        or, with kind 2, "flushed": seq u64 up to which tasks.json has everything, base [32]byte
 //
 // Numbers are little-endian. base is the SHA-256 of the tasks.json that the
-// records change. Frames are numbered from 1; one frame is one commit. After
+// records change. work is the SHA-256 of the work digest that a status was given
+// for; records of kind 1 have none. Frames are numbered from 1; one frame is one commit. After
 // the last one there are zeros: the file is allocated, and its blocks written,
 // ahead, so that appending needs neither space nor metadata, works on a full
 // disk and is synced by fdatasync alone.

@@ -25,6 +25,7 @@ const (
 
 	kindRecord  = 1
 	kindFlushed = 2
+	kindWorked  = 3 // a record with its work
 )
 
 // maxFile bounds what is read back: a journal is started anew at largeSize, or
@@ -40,19 +41,39 @@ func encodeHeader(base Base) []byte {
 }
 
 // encodedSize is how long a record is.
-func encodedSize(r Record) int { return 20 + min(len(r.ID), 255) }
+func encodedSize(r Record) int {
+	size := 20 + min(len(r.ID), 255)
+	if _, ok := r.Digest.Sum(); ok {
+		size += workSize + len(backlog.WorkTitle(r.Title))
+	}
+	return size
+}
+
+// workSize is the length of a record's work without the title.
+const workSize = 32 + 2
 
 func encode(r Record) entry { return encodeTo(make([]byte, 0, encodedSize(r)), r) }
 
 // encodeTo encodes a record behind b, where there is room for it.
 func encodeTo(b []byte, r Record) entry {
 	from := len(b)
-	b = append(b, kindRecord)
+	sum, worked := r.Digest.Sum()
+	if worked {
+		b = append(b, kindWorked)
+	} else {
+		b = append(b, kindRecord)
+	}
 	b = binary.LittleEndian.AppendUint64(b, r.Seq)
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.At.UnixNano()))
 	id := r.ID[:min(len(r.ID), 255)] // an id has at most 80 characters
 	b = append(b, byte(r.From), byte(r.To), byte(len(id)))
 	b = append(b, id...)
+	if worked {
+		title := backlog.WorkTitle(r.Title)
+		b = append(b, sum[:]...)
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(title)))
+		b = append(b, title...)
+	}
 	return entry{r.Seq, b[from:]}
 }
 
@@ -312,7 +333,7 @@ func (c *Contents) payload(p []byte) bool {
 	for at := 0; at < len(p); {
 		rest := p[at:]
 		switch {
-		case rest[0] == kindRecord && len(rest) >= 20 && len(rest) >= 20+int(rest[19]):
+		case (rest[0] == kindRecord || rest[0] == kindWorked) && len(rest) >= 20 && len(rest) >= 20+int(rest[19]):
 			n := int(rest[19])
 			r := Record{
 				Seq:  binary.LittleEndian.Uint64(rest[1:]),
@@ -326,8 +347,20 @@ func (c *Contents) payload(p []byte) bool {
 			if _, err := backlog.ParseID(r.ID); err != nil {
 				return false
 			}
-			records = append(records, r)
 			at += 20 + n
+			if rest[0] == kindWorked {
+				if len(p)-at < workSize {
+					return false
+				}
+				r.Digest = backlog.DigestOf([32]byte(p[at : at+32]))
+				from := at + workSize
+				at = from + int(binary.LittleEndian.Uint16(p[at+32:]))
+				if at > len(p) {
+					return false
+				}
+				r.Title = ids[from:at]
+			}
+			records = append(records, r)
 		case rest[0] == kindFlushed && len(rest) >= 41:
 			seq := binary.LittleEndian.Uint64(rest[1:])
 			kept := records[:0:0]

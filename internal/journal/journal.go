@@ -19,11 +19,12 @@ import (
 
 // Record is one status change.
 type Record struct {
-	ID   string
-	From backlog.Status
-	To   backlog.Status
-	At   time.Time
-	Seq  uint64 // ascending in a journal
+	ID           string
+	From         backlog.Status
+	To           backlog.Status
+	At           time.Time
+	Seq          uint64 // ascending in a journal
+	backlog.Work        // for which it was given; not recorded by a hacky up to version 0.9
 }
 
 // Base identifies the tasks.json that records change: its SHA-256.

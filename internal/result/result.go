@@ -135,6 +135,10 @@ type Change struct {
 	Disk    string `json:"disk" yaml:"disk"`
 	Verdict string `json:"verdict" yaml:"verdict"`
 	Why     string `json:"why,omitempty" yaml:"why,omitempty"`
+
+	Work      string `json:"work,omitempty" yaml:"work,omitempty"`
+	Title     string `json:"title,omitempty" yaml:"title,omitempty"`
+	DiskTitle string `json:"diskTitle,omitempty" yaml:"diskTitle,omitempty"`
 }
 
 // Sessions are those under plan/.

@@ -198,6 +198,9 @@ type Change struct {
 	To   Status    `json:"to"`
 	At   time.Time `json:"at,omitzero"`
 	Seq  int       `json:"seq,omitempty"`
+
+	Work  string `json:"work,omitempty"`
+	Title string `json:"title,omitempty"`
 }
 
 // Attempt is a line of artifacts/attempts.ndjson; internal/session writes it.

@@ -50,7 +50,7 @@ func TestEditorInALoop(t *testing.T) {
 					if edits > 1 {
 						begin()
 					}
-					if err := resave(l.Path(), fmt.Sprintf(`"title":"edit %d"`, edits), tt.inPlace); err != nil {
+					if err := resave(l.Path(), fmt.Sprintf(`"title":"p","note":"edit %d"`, edits), tt.inPlace); err != nil {
 						t.Error(err)
 						<-stop
 						return
@@ -77,7 +77,7 @@ func TestEditorInALoop(t *testing.T) {
 			if got := statuses(t, l); got != strings.Repeat("C", tt.updates) {
 				t.Errorf("after %d edits the file says %s", edits, got)
 			}
-			if want := fmt.Sprintf(`"title":"edit %d"`, edits); !strings.Contains(get(t, l.Path()), want) {
+			if want := fmt.Sprintf(`"title":"p","note":"edit %d"`, edits); !strings.Contains(get(t, l.Path()), want) {
 				t.Errorf("the last edit, %s, is lost", want)
 			}
 			if left := litter(t, l); len(left) > 0 {
@@ -87,7 +87,7 @@ func TestEditorInALoop(t *testing.T) {
 	}
 }
 
-// resave gives the phase another title, like a program that knows nothing of
+// resave gives the phase another field, like a program that knows nothing of
 // locks.
 func resave(path, title string, inPlace bool) error {
 	data, err := os.ReadFile(path)

@@ -27,7 +27,8 @@ type Recovery struct {
 	Damage    error // why not everything could be read; nil if it could
 
 	version string
-	whole   []subtask // of pendingUpdates; nil without
+	whole   []subtask        // of pendingUpdates; nil without
+	backlog *backlog.Backlog // pendingUpdates, if it is in order
 }
 
 // subtask is one of a whole backlog.
@@ -154,6 +155,7 @@ func (r *Recovery) members(dec *json.Decoder, seen map[string]bool) error {
 func (r *Recovery) readWhole(raw json.RawMessage) error {
 	b, err := backlog.Parse("pendingUpdates", string(raw))
 	if err == nil {
+		r.backlog = b
 		r.whole = make([]subtask, 0, b.Len())
 		for i := range b.Items {
 			if it := &b.Items[i]; it.Kind == backlog.Subtask {
@@ -237,6 +239,7 @@ func decodeChange(data []byte) (Update, error) {
 		To   *backlog.Status
 		At   time.Time
 		Seq  uint64
+		backlog.Work
 	}
 	if err := json.Unmarshal(data, &c); err != nil {
 		return Update{}, err
@@ -247,7 +250,7 @@ func decodeChange(data []byte) (Update, error) {
 	if c.To == nil {
 		return Update{}, errors.New(`it has no "to"`)
 	}
-	return Update{ID: c.ID, From: *cmp.Or(c.From, c.To), To: *c.To, At: c.At, Seq: c.Seq}, nil
+	return Update{ID: c.ID, From: *cmp.Or(c.From, c.To), To: *c.To, At: c.At, Seq: c.Seq, Work: c.Work}, nil
 }
 
 // decodeMarked reads the lines that were printed because no file could be
@@ -276,10 +279,17 @@ func decodeMarked(text string) *Recovery {
 
 // changesOn are the file's changes, one per id: a file may hold the steps of an
 // item one by one. A file without changes means: every subtask whose status
-// differs from the backlog's.
+// differs from the backlog's. A change that does not tell its work is for the
+// work that the item has in the file's own backlog.
 func (r *Recovery) changesOn(b *backlog.Backlog, disk []backlog.Status) []Update {
 	if r.Changes != nil || r.whole == nil {
-		return mergeChanges(nil, slices.SortedStableFunc(slices.Values(r.Changes), bySeq))
+		changes := slices.SortedStableFunc(slices.Values(r.Changes), bySeq)
+		for k := range changes {
+			if !changes[k].Recorded() {
+				changes[k].Work = r.workOf(changes[k].ID)
+			}
+		}
+		return mergeChanges(nil, changes)
 	}
 	var out []Update
 	for _, it := range r.whole {
@@ -288,7 +298,15 @@ func (r *Recovery) changesOn(b *backlog.Backlog, disk []backlog.Status) []Update
 			continue
 		}
 		// What it started from is not known; To stands for "nothing else".
-		out = append(out, Update{ID: it.ID, From: it.Status, To: it.Status, At: r.Timestamp, Seq: uint64(len(out) + 1)})
+		out = append(out, Update{ID: it.ID, From: it.Status, To: it.Status, At: r.Timestamp, Seq: uint64(len(out) + 1), Work: r.workOf(it.ID)})
 	}
 	return out
+}
+
+// workOf is the work that an item has in the file's own backlog, if that tells.
+func (r *Recovery) workOf(id string) (w backlog.Work) {
+	if r.backlog != nil {
+		w, _ = r.backlog.WorkOf(id)
+	}
+	return w
 }

@@ -234,6 +234,7 @@ func (s *Session) write(ctx context.Context) error {
 			return err
 		}
 		s.yield()
+		s.keepOthers()
 		err := s.replace(lock)
 		// Whoever saved while we wrote gets merged, and we write once more. Who
 		// never stops saving must not hold us for ever.

@@ -31,35 +31,36 @@ const runLockPatience = 300 * time.Millisecond
 // View loads a session's backlog as Read does, and the statuses as they are
 // acknowledged: those of the file with what the journal says. It takes no lock.
 func View(l Location) (*backlog.Backlog, []backlog.Status, error) {
-	doc, _, err := view(l)
+	doc, _, _, err := view(l)
 	if err != nil {
 		return nil, nil, err
 	}
 	return doc.b, doc.target(), nil
 }
 
-// view is a session's document with the journal applied, and what that was.
-func view(l Location) (doc document, fromJournal []replayedUpdate, err error) {
+// view is a session's document with the journal applied, what that was, and
+// what in the journal is of other work.
+func view(l Location) (doc document, fromJournal []replayedUpdate, others []Update, err error) {
 	fsys := l.Files()
 	for {
 		src, info, err := readFile(fsys, l.Path())
 		if err != nil {
-			return doc, nil, explain(l.Path(), err)
+			return doc, nil, nil, explain(l.Path(), err)
 		}
 		read := peekJournal(fsys, l) // not before tasks.json: a flush moves records from the one to the other
 		base := hash(src, journalWaiting(fsys, l))
 		b, err := backlog.Parse(l.Path(), src)
 		if err != nil {
-			return doc, nil, err
+			return doc, nil, nil, err
 		}
 		doc = newDocument(b, info)
 		p := read()
 		if p.err != nil {
-			return doc, nil, p.err
+			return doc, nil, nil, p.err
 		}
 		said, err := notesOf(fsys, l)
 		if err != nil {
-			return doc, nil, err
+			return doc, nil, nil, err
 		}
 		// A flush in between has moved records from the one to the other.
 		now, err := os.Stat(l.Path())
@@ -67,16 +68,16 @@ func view(l Location) (doc document, fromJournal []replayedUpdate, err error) {
 			if err == nil || errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
-			return doc, nil, err
+			return doc, nil, nil, err
 		}
 		for _, u := range restored(&doc, said) {
 			doc.now[u.item] = u.To
 		}
-		updates := replayed(&doc, p.contents, base, said, zerolog.Nop())
+		updates, others := replayed(&doc, p.contents, base, said, zerolog.Nop())
 		for _, u := range updates {
 			doc.now[u.item] = u.To
 		}
-		return doc, updates, nil
+		return doc, updates, others, nil
 	}
 }
 
@@ -124,8 +125,10 @@ func (s *Session) contents() (*journal.Contents, error) {
 }
 
 // replayed decides what a journal's records change in a document, by the rules
-// of §5.5:
+// of §5.5 and §5.7:
 //
+//   - what was given for other work than the item is now changes nothing. The
+//     last of it is in others, unless no result would be lost with it;
 //   - the document is the one that the records change: the last record holds;
 //   - the document says for the item what a hacky has noted later: that stays;
 //   - it says what one of the records started from or led to, or what a hacky
@@ -134,14 +137,15 @@ func (s *Session) contents() (*journal.Contents, error) {
 //   - it says less than the record, and no hacky has noted that: it is an old
 //     status that an editor or git has brought back, and the record holds;
 //   - else somebody has changed it whom the run had not heard: that stays.
-func replayed(doc *document, c *journal.Contents, base func() journal.Base, said *notes, log zerolog.Logger) []replayedUpdate {
+func replayed(doc *document, c *journal.Contents, base func() journal.Base, said *notes, log zerolog.Logger) (out []replayedUpdate, others []Update) {
 	if c == nil || len(c.Records) == 0 {
-		return nil
+		return nil, nil
 	}
 	// By item number: what the records say of it, and the last of them.
 	items := make([]int32, len(c.Records))
 	known := make([]uint8, doc.b.Len())
 	last := make([]int32, doc.b.Len())
+	is := make([]backlog.Work, doc.b.Len())
 	for k, r := range c.Records {
 		i, ok := doc.b.Lookup(r.ID)
 		if !ok || doc.b.Items[i].Kind != backlog.Subtask {
@@ -149,11 +153,21 @@ func replayed(doc *document, c *journal.Contents, base func() journal.Base, said
 			log.Warn().Str("id", r.ID).Stringer("status", r.To).Msg("the journal has a status of an item that is no longer in tasks.json; it is dropped")
 			continue
 		}
+		if !is[i].Recorded() {
+			is[i] = doc.b.Work(i)
+		}
+		if r.Recorded() && !r.Same(is[i]) {
+			items[k] = -1
+			if u := Update(r); worth(u) {
+				others = append(others, u)
+			}
+			continue
+		}
 		items[k], last[i] = i, int32(k)
 		known[i] |= 1<<r.From | 1<<r.To
 	}
 	same := c.Base == base()
-	out := make([]replayedUpdate, 0, len(c.Records))
+	out = make([]replayedUpdate, 0, len(c.Records))
 	for k, r := range c.Records {
 		i := items[k]
 		if i < 0 || last[i] != int32(k) {
@@ -176,9 +190,9 @@ func replayed(doc *document, c *journal.Contents, base func() journal.Base, said
 				Msg("the journal and another program disagree about a status; theirs is kept")
 			continue
 		}
-		out = append(out, replayedUpdate{Update{ID: r.ID, From: disk, To: r.To, At: r.At}, i})
+		out = append(out, replayedUpdate{Update{ID: r.ID, From: disk, To: r.To, At: r.At, Work: is[i]}, i})
 	}
-	return out
+	return out, mergeChanges(nil, others)
 }
 
 // replayedUpdate is an update that a journal makes to an item.
@@ -260,6 +274,11 @@ func (s *Session) openJournal() error {
 		for k, u := range s.replayed {
 			records[k] = journal.Record(u)
 		}
+		for _, u := range s.others { // which could not be kept aside
+			s.seq++
+			u.Seq = s.seq
+			records = append(records, journal.Record(u))
+		}
 		s.base = s.doc.base()
 		// On one thread, as a flush is; see there.
 		runtime.LockOSThread()
@@ -288,6 +307,9 @@ func (s *Session) openJournal() error {
 	} else if err != nil {
 		return err
 	}
+	if len(s.others) > 0 { // they could not be kept aside
+		return nil
+	}
 	return s.removeJournals(s.loc.JournalPaths()...)
 }
 
@@ -297,7 +319,14 @@ func (s *Session) replay(contents *journal.Contents) []replayedUpdate {
 	if len(contents.Torn) > 0 {
 		s.keepTorn(contents)
 	}
-	updates := replayed(&s.doc, contents, s.doc.base, s.notes, s.log)
+	updates, others := replayed(&s.doc, contents, s.doc.base, s.notes, s.log)
+	s.mu.Lock()
+	for _, u := range others {
+		is, _ := s.doc.b.WorkOf(u.ID)
+		s.refuse(u, is)
+	}
+	s.mu.Unlock()
+	s.keepOthers()
 	s.replayed = make([]Update, len(updates))
 	for k := range updates {
 		s.seq++
@@ -335,7 +364,7 @@ func decided(updates []Update) []Decision {
 // PlanRecovery is what Open and Recover would do: with the journal, and with
 // recovery files. It changes nothing.
 func PlanRecovery(l Location, files []*Recovery, opts RecoverOptions) ([]Decision, error) {
-	doc, fromJournal, err := view(l)
+	doc, fromJournal, others, err := view(l)
 	if err != nil {
 		return nil, err
 	}
@@ -346,6 +375,9 @@ func PlanRecovery(l Location, files []*Recovery, opts RecoverOptions) ([]Decisio
 	var decisions []Decision
 	if !running(l) { // a run that is alive looks after its journal itself
 		decisions = decided(updates)
+		if len(others) > 0 {
+			files = append(slices.Clone(files), &Recovery{Changes: others})
+		}
 	}
 	said, err := notesOf(l.Files(), l)
 	if err != nil {

@@ -67,8 +67,14 @@ func (s *Session) mergeInto(b *backlog.Backlog, f foreign) (changed []string) {
 		if !known {
 			continue
 		}
+		if it.Kind != backlog.Subtask {
+			continue
+		}
+		if s.renumbered(b, old.b, it.ID, it.Status != old.disk[was]) {
+			continue
+		}
 		doc.seen[i] |= old.seen[was]
-		if it.Kind != backlog.Subtask || it.Status == old.disk[was] {
+		if it.Status == old.disk[was] {
 			continue
 		}
 		s.decide(b, it, old.seen[was], s.opts.Run && old.now[was].Running())
@@ -90,6 +96,35 @@ func (s *Session) mergeInto(b *backlog.Backlog, f foreign) (changed []string) {
 		}
 	}
 	return changed
+}
+
+// renumbered reports whether an id stands for other work in a backlog than
+// before, as far as that matters: this session has said something of it, or its
+// status has changed. Theirs holds then, and what was said here was said of
+// other work. s.mu is held.
+func (s *Session) renumbered(b, before *backlog.Backlog, id string, changed bool) bool {
+	ours, pending := s.batch[id]
+	if !pending {
+		ours = s.written[id]
+	}
+	if !ours.Recorded() {
+		if !changed {
+			return false
+		}
+		ours = Update{ID: id}
+		ours.Work, _ = before.WorkOf(id)
+	}
+	is, other := otherWork(b, ours)
+	if !other {
+		return false
+	}
+	if pending {
+		s.refuse(ours, is)
+		s.superseded[id] = ours
+	}
+	delete(s.batch, id)
+	delete(s.written, id)
+	return true
 }
 
 // yield drops updates of items that a hacky has given a status since, even if

@@ -150,10 +150,11 @@ func (n *notes) stale(b *backlog.Backlog, id string, disk backlog.Status) (holds
 	if noted && !own.at.Before(m.at) || !noted && rank(disk) >= rank(to) {
 		return Update{}, false
 	}
-	if w, ok := b.WorkOf(id); !ok || m.work != workOf(w) {
+	w, ok := b.WorkOf(id)
+	if !ok || m.work != workOf(w) {
 		return Update{}, false
 	}
-	return Update{ID: id, From: disk, To: to, At: m.at}, true
+	return Update{ID: id, From: disk, To: to, At: m.at, Work: w}, true
 }
 
 // workOf is a work digest as notes have it: long enough to tell the work of one

@@ -22,16 +22,22 @@ type Verdict string
 const (
 	Applied      Verdict = "applied"       // tasks.json says it now, or will
 	AlreadyThere Verdict = "already there" // tasks.json said it before
-	Conflict     Verdict = "conflict"      // it would move the item backwards, or there is no such item
+	Conflict     Verdict = "conflict"      // it would move the item backwards, it was given for other work, or there is no such item
 	Discarded    Verdict = "discarded"     // a conflict that was dropped
 )
 
 // Decision is a change of a recovery file and what becomes of it.
 type Decision struct {
 	Update  `yaml:",inline"`
-	Disk    string  `json:"disk"` // the status in tasks.json; "" if there is no such item
-	Verdict Verdict `json:"verdict"`
-	Why     string  `json:"why,omitempty"`
+	Disk    string       `json:"disk"` // the status in tasks.json; "" if there is no such item
+	Verdict Verdict      `json:"verdict"`
+	Why     string       `json:"why,omitempty"`
+	Is      backlog.Work // that of the item in tasks.json
+}
+
+// OtherWork reports whether a conflict is one because the item is other work now.
+func (d Decision) OtherWork() bool {
+	return d.Verdict == Conflict && d.Disk != "" && d.Recorded() && !d.Same(d.Is)
 }
 
 // RecoverOptions say how conflicts are settled.
@@ -44,6 +50,7 @@ type RecoverOptions struct {
 // the change started from, what it wants, what the file says now.
 //
 //   - the file says it already: nothing to do;
+//   - it was given for other work than the item is now: a conflict;
 //   - the file still says what the change started from: it is applied;
 //   - the file says something else, less far than the change: it is applied;
 //   - else it would move the item backwards: a conflict, unless what moved it on
@@ -69,6 +76,7 @@ func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed
 		i, ok := b.Lookup(u.ID)
 		if ok {
 			d.Disk = disk[i].String()
+			d.Is, _ = b.WorkOf(u.ID)
 		}
 		at, journaled := later[u.ID]
 		meant := false
@@ -82,6 +90,8 @@ func plan(files []*Recovery, b *backlog.Backlog, disk []backlog.Status, replayed
 			d.Verdict, d.Why = AlreadyThere, "a parent's status follows from its subtasks"
 		case disk[i] == u.To:
 			d.Verdict = AlreadyThere
+		case u.Recorded() && !u.Same(d.Is) && !opts.Force:
+			d.Verdict, d.Why = Conflict, otherWorkText(u.Work, d.Is)
 		case !meant && disk[i] == u.From, rank(u.To) > rank(disk[i]):
 			d.Verdict = Applied
 		case journaled && !at.Before(u.At):
@@ -130,6 +140,7 @@ func (s *Session) Recover(ctx context.Context, files []*Recovery, opts RecoverOp
 	var changes []Change
 	for _, d := range decisions {
 		if d.Verdict == Applied {
+			changes = slices.DeleteFunc(changes, func(c Change) bool { return c.ID == d.ID }) // by force, for two works
 			changes = append(changes, Change{ID: d.ID, To: d.To})
 		}
 	}

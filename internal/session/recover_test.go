@@ -117,8 +117,8 @@ func TestPlanOfOddChanges(t *testing.T) {
 		{"gone, by force", &Recovery{Changes: []Update{{ID: sub(9), To: c}}}, RecoverOptions{Force: true}, "S9 discarded"},
 		{"gone, discarded", &Recovery{Changes: []Update{{ID: sub(9), To: c}}}, RecoverOptions{Discard: true}, "S9 discarded"},
 		{"a parent", &Recovery{Changes: []Update{{ID: "P1", From: p, To: c}}}, RecoverOptions{}, "P1 already there"},
-		{"every step of an item", &Recovery{Changes: []Update{{sub(1), p, i, at(1), 1}, {sub(1), i, f, at(2), 2}, {sub(1), f, c, at(3), 3}}}, RecoverOptions{}, "S1 applied"},
-		{"its steps in disorder", &Recovery{Changes: []Update{{sub(1), f, c, at(3), 3}, {sub(1), p, i, at(1), 1}}}, RecoverOptions{}, "S1 applied"},
+		{"every step of an item", &Recovery{Changes: []Update{{ID: sub(1), From: p, To: i, At: at(1), Seq: 1}, {ID: sub(1), From: i, To: f, At: at(2), Seq: 2}, {ID: sub(1), From: f, To: c, At: at(3), Seq: 3}}}, RecoverOptions{}, "S1 applied"},
+		{"its steps in disorder", &Recovery{Changes: []Update{{ID: sub(1), From: f, To: c, At: at(3), Seq: 3}, {ID: sub(1), From: p, To: i, At: at(1), Seq: 1}}}, RecoverOptions{}, "S1 applied"},
 		{"none", &Recovery{Changes: []Update{}}, RecoverOptions{}, ""},
 	}
 	for _, tt := range tests {
@@ -135,7 +135,7 @@ func TestPlanOfOddChanges(t *testing.T) {
 func TestRecover(t *testing.T) {
 	const p, i, f, c = backlog.Planned, backlog.Implementing, backlog.Failed, backlog.Complete
 	now := time.Now()
-	changes := []Update{{sub(1), p, c, now, 1}, {sub(2), p, c, now, 2}, {sub(3), i, f, now, 3}, {sub(4), p, i, now, 4}}
+	changes := []Update{{ID: sub(1), From: p, To: c, At: now, Seq: 1}, {ID: sub(2), From: p, To: c, At: now, Seq: 2}, {ID: sub(3), From: i, To: f, At: now, Seq: 3}, {ID: sub(4), From: p, To: i, At: now, Seq: 4}}
 	tests := []struct {
 		name     string
 		opts     RecoverOptions

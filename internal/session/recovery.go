@@ -28,7 +28,8 @@ import (
 //	sessionPath    the session directory as the user wrote it
 //	error          message, code (like "ENOSPC"), attempts: those really made
 //	pendingCount   number of changes
-//	changes        [{id, from, to, at, seq}]: what has to be replayed
+//	changes        [{id, from, to, at, seq, work, title}]: what has to be replayed,
+//	               and the work that it was given for (§5.7)
 //	base           hex SHA-256 of the tasks.json the changes were made on
 //	pendingUpdates the whole tasks.json as it should have been written; null
 //	               when only a small file could be written
@@ -117,7 +118,8 @@ func (s *Session) preserveLocked() error {
 func (d *document) with(changes []Update) []backlog.Status {
 	statuses := slices.Clone(d.disk)
 	for _, c := range changes {
-		if i, ok := d.b.Lookup(c.ID); ok {
+		_, other := otherWork(d.b, c)
+		if i, ok := d.b.Lookup(c.ID); ok && !other {
 			statuses[i] = c.To
 		}
 	}
@@ -227,12 +229,21 @@ func (s *Session) writeReserve(doc document, ours []Update, reason recoveryError
 		changes = mergeChanges(waiting.changesOn(doc.b, doc.disk), changes)
 		targets = append(targets, beside)
 	} // else it may hold updates that hacky cannot see: it stays
-	content, err := json.Marshal(s.head(s.loc.RecoveryPath(), doc, changes, reason))
+	content, err := s.small(s.loc.RecoveryPath(), doc, changes, reason)
 	if err != nil {
-		return "", nil, fmt.Errorf("encode recovery file: %w", err)
+		return "", nil, err
 	}
-	path, err = s.useReserve(append(content, '\n'), targets)
+	path, err = s.useReserve(content, targets)
 	return path, changes, err
+}
+
+// small is a recovery file without pendingUpdates, as dense as it gets.
+func (s *Session) small(path string, doc document, changes []Update, reason recoveryError) ([]byte, error) {
+	content, err := json.Marshal(s.head(path, doc, changes, reason))
+	if err != nil {
+		return nil, fmt.Errorf("encode recovery file: %w", err)
+	}
+	return append(content, '\n'), nil
 }
 
 // replaceRecovery writes a recovery file, without pendingUpdates if there is
@@ -310,21 +321,24 @@ func (b *withoutBOM) WriteString(s string) (int, error) {
 
 func bySeq(a, b Update) int { return cmp.Compare(a.Seq, b.Seq) }
 
-// mergeChanges adds newer changes to those that wait already, one per id. The
-// older From stays: it is what the file on disk still says.
+// mergeChanges adds newer changes to those that wait already, one per id and
+// work. The older From stays: it is what the file on disk still says.
 func mergeChanges(waiting, newer []Update) []Update {
-	at := map[string]int{}
+	at := map[string][]int{}
 	out := slices.Clone(waiting)
 	for i, c := range out {
-		at[c.ID] = i
+		at[c.ID] = append(at[c.ID], i)
 	}
 	for _, c := range newer {
-		i, ok := at[c.ID]
-		switch {
-		case !ok:
-			at[c.ID] = len(out)
+		k := slices.IndexFunc(at[c.ID], func(i int) bool {
+			return !c.Recorded() || !out[i].Recorded() || c.Same(out[i].Work)
+		})
+		if k < 0 {
+			at[c.ID] = append(at[c.ID], len(out))
 			out = append(out, c)
-		case !c.At.Before(out[i].At):
+			continue
+		}
+		if i := at[c.ID][k]; !c.At.Before(out[i].At) {
 			c.From = out[i].From
 			out[i] = c
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,8 +74,8 @@ func TestRecoveryFileShape(t *testing.T) {
 		t.Fatalf("changes %s: %v", top["changes"], err)
 	}
 	for i, c := range changes {
-		if got := sortedKeys(c); !slices.Equal(got, []string{"at", "from", "id", "seq", "to"}) ||
-			string(c["id"]) != `"`+sub(i+1)+`"` || string(c["from"]) != `"Planned"` || string(c["to"]) != `"Complete"` ||
+		if got := sortedKeys(c); !slices.Equal(got, []string{"at", "from", "id", "seq", "title", "to", "work"}) ||
+			string(c["id"]) != `"`+sub(i+1)+`"` || string(c["title"]) != fmt.Sprintf(`"s %d"`, i+1) || !strings.HasPrefix(string(c["work"]), `"sha256:`) || string(c["from"]) != `"Planned"` || string(c["to"]) != `"Complete"` ||
 			string(c["seq"]) != []string{"1", "2"}[i] {
 			t.Errorf("change %d is %v", i, c)
 		}

@@ -30,6 +30,8 @@ type Update struct {
 	To   backlog.Status `json:"to"`
 	At   time.Time      `json:"at"`
 	Seq  uint64         `json:"seq"`
+
+	backlog.Work `yaml:",inline"` // for which it was given; not recorded by older versions
 }
 
 // Options say how a session is written.
@@ -93,6 +95,8 @@ type Session struct {
 	reopened   map[string]bool   // the ids whose last change here is meant to turn a Complete back
 	read       time.Time         // by the clock, when Open had read file, notes and journal
 	recorded   map[string]bool   // the ids in the journal
+	others     []Update          // given for other work, not kept aside yet
+	aside      string            // the file that keeps those
 	stable     uint64            // at least so many updates are on stable storage
 	seq        uint64
 	through    uint64      // all updates up to this Seq were flushed
@@ -232,7 +236,8 @@ func (s *Session) load() error {
 	}
 	s.read = s.clock.latest()
 	if s.opts.Check != nil {
-		for _, u := range append(restored(&doc, n), replayed(&doc, p.contents, base, n, zerolog.Nop())...) {
+		updates, _ := replayed(&doc, p.contents, base, n, zerolog.Nop())
+		for _, u := range append(restored(&doc, n), updates...) {
 			doc.now[u.item] = u.To
 		}
 		if err := s.opts.Check(b, doc.now); err != nil {
@@ -342,6 +347,10 @@ type Change struct {
 	ID string
 	To backlog.Status
 
+	// Work, if it is recorded, is the work that the status is for. If the item is
+	// other work by now, the change is refused with an *OtherWorkError.
+	Work backlog.Work
+
 	// Reopens tells that the item was Complete, the journal included, when the
 	// session was opened, and that this is meant to be undone: a run's flush may
 	// just be putting that into the file, and it is not turned back unless meant.
@@ -387,7 +396,8 @@ func (s *Session) accept(changes []Change) (updates []Update, err error) {
 	if s.closed {
 		return nil, fmt.Errorf("the session %s is closed", s.loc.Dir)
 	}
-	for _, c := range changes {
+	works := make([]backlog.Work, len(changes))
+	for k, c := range changes {
 		i, ok := s.doc.b.Lookup(c.ID)
 		if !ok {
 			return nil, fmt.Errorf("%s is not in %s", c.ID, s.loc.Path())
@@ -395,11 +405,14 @@ func (s *Session) accept(changes []Change) (updates []Update, err error) {
 		if s.doc.b.Items[i].Kind != backlog.Subtask {
 			return nil, fmt.Errorf("%s is a %s; its status follows from its subtasks", c.ID, strings.ToLower(s.doc.b.Items[i].Kind.String()))
 		}
+		if works[k], err = s.creditable(c); err != nil {
+			return nil, err
+		}
 	}
-	for _, c := range changes {
+	for k, c := range changes {
 		i, _ := s.doc.b.Lookup(c.ID)
 		s.seq++
-		u := Update{ID: c.ID, From: s.doc.disk[i], To: c.To, At: s.clock.next(), Seq: s.seq}
+		u := Update{ID: c.ID, From: s.doc.disk[i], To: c.To, At: s.clock.next(), Seq: s.seq, Work: works[k]}
 		s.batch[c.ID] = u
 		if delete(s.reopened, c.ID); c.Reopens {
 			s.reopened[c.ID] = true

@@ -261,7 +261,7 @@ func (w *simWorld) randomBacklog() string {
 						deps = fmt.Sprintf(`,"dependencies":[%q]`, w.items[w.r.IntN(len(w.items))])
 					}
 					status := backlog.Statuses()[w.r.IntN(7)*w.r.IntN(2)]
-					fmt.Fprintf(&b, "\n   {\"id\":%q,\"type\":\"Subtask\",\"title\":\"s\",\"status\":%q%s}", id, status, deps)
+					fmt.Fprintf(&b, "\n   {\"id\":%q,\"type\":\"Subtask\",\"title\":\"s\",\"run\":\"make\",\"status\":%q%s}", id, status, deps)
 					w.items = append(w.items, id)
 				})
 				b.WriteString("]}")
