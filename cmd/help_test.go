@@ -13,7 +13,7 @@ func commandNames(t *testing.T, dir string) []string {
 	root := hacky(t, dir, "--help")
 	root.wants(t, 0)
 	var names []string
-	for _, group := range []string{"Run", "See", "Steer", "Check", "Agents", "Hacky itself"} {
+	for _, group := range []string{"Run", "See", "Steer", "Write the backlog", "Check", "Agents", "Hacky itself"} {
 		_, list, ok := strings.Cut(root.stdout, "\n"+group+":\n")
 		if !ok {
 			t.Fatalf("no commands to %s in:\n%s", group, root.stdout)

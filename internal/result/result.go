@@ -289,6 +289,12 @@ type Verified struct {
 	Log    string `json:"log,omitempty" yaml:"log,omitempty"`
 }
 
+// Added are the items that a command has added to the backlog.
+type Added struct {
+	Session string   `json:"session" yaml:"session"`
+	IDs     []string `json:"ids" yaml:"ids"`
+}
+
 // Version is what hacky this is.
 type Version struct {
 	Version  string `json:"version" yaml:"version"`

@@ -204,6 +204,7 @@ func walk(s *jsonschema.Schema, do func(*jsonschema.Schema)) {
 // command.
 func Results() map[string][]reflect.Type {
 	return map[string][]reflect.Type{
+		"add":         {reflect.TypeFor[result.Added]()},
 		"agents":      {reflect.TypeFor[result.Agents]()},
 		"checkpoints": {reflect.TypeFor[result.Checkpoints]()},
 		"config":      {reflect.TypeFor[result.Config]()},
