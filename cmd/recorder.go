@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"fmt"
+
 	"github.com/rs/zerolog"
 
 	"github.com/hacky-run/hacky/internal/backlog"
@@ -28,6 +30,41 @@ func (r *recorder) Status(item int32) backlog.Status {
 	return st
 }
 
+// work is what the engine executes of a subtask.
+func (r *recorder) work(item int32) backlog.Work { return r.b.Work(item) }
+
+func (r *recorder) OtherWork(item int32, executed bool) (how string) {
+	if executed {
+		r.s.RefreshFully()
+	} else {
+		r.s.Refresh()
+	}
+	b := r.s.Backlog()
+	if b == r.b {
+		return ""
+	}
+	was := r.work(item)
+	is, ok := b.WorkOf(r.b.Items[item].ID)
+	if !ok || was.Same(is) { // one that was removed is Obsolete to the engine
+		return ""
+	}
+	if was.Title != is.Title {
+		return fmt.Sprintf("another program has given the id to other work while the run was on: it was %q, and is %q now; nothing is credited to it, and the next run executes it", was.Title, is.Title)
+	}
+	return fmt.Sprintf("another program has changed what %q executes while the run was on; nothing is credited to it, and the next run executes it", is.Title)
+}
+
+// stopped puts an item back that is other work now: only what this run has made
+// of it is undone.
+func (r *recorder) stopped(ev engine.Event) {
+	r.progress.Event(ev)
+	if now, ok := r.s.Status(ev.ID); ok && now.Running() {
+		if err := r.s.Apply(nil, session.Change{ID: ev.ID, To: backlog.Planned}); err != nil {
+			r.log.Warn().Err(err).Str("id", ev.ID).Msg("cannot note a status")
+		}
+	}
+}
+
 func (r *recorder) Record(ev engine.Event, acked func(error)) {
 	if ev.Type == engine.QuotaHeld || ev.Type == engine.QuotaReleased {
 		r.progress.Event(ev)
@@ -44,6 +81,13 @@ func (r *recorder) Record(ev engine.Event, acked func(error)) {
 		r.progress.Event(ev)
 		return
 	}
+	if ev.Type == engine.SubtaskStopped && acked == nil {
+		if how := r.OtherWork(ev.Item, ev.Result != nil); how != "" {
+			r.log.Warn().Str("id", ev.ID).Msg(how)
+			r.stopped(ev)
+			return
+		}
+	}
 	if now, ok := r.s.Status(ev.ID); ok && now.Satisfied() && !ev.Status.Satisfied() {
 		// Somebody else has completed it meanwhile, and that is not turned back.
 		r.log.Warn().Str("id", ev.ID).Stringer("ours", ev.Status).Stringer("theirs", now).Msg("another program has completed this while it was executed; theirs is kept")
@@ -57,7 +101,7 @@ func (r *recorder) Record(ev engine.Event, acked func(error)) {
 	}
 	if acked == nil { // nobody waits, and losing it costs nothing: no journal
 		r.progress.Event(ev)
-		if err := r.s.Apply(nil, session.Change{ID: ev.ID, To: ev.Status}); err != nil {
+		if err := r.s.Apply(nil, session.Change{ID: ev.ID, To: ev.Status, Work: r.work(ev.Item)}); err != nil {
 			r.log.Warn().Err(err).Str("id", ev.ID).Stringer("status", ev.Status).Msg("cannot note a status")
 		}
 		return
@@ -68,7 +112,11 @@ func (r *recorder) Record(ev engine.Event, acked func(error)) {
 		}
 		acked(err)
 	}
-	if err := r.s.Apply(shown, session.Change{ID: ev.ID, To: ev.Status, Urgent: ev.Alone}); err != nil {
+	if err := r.s.Apply(shown, session.Change{ID: ev.ID, To: ev.Status, Urgent: ev.Alone, Work: r.work(ev.Item)}); err != nil {
+		if session.IsOtherWork(err) { // in the last instant: its dependents do not start
+			acked(err)
+			return
+		}
 		// The item is no longer in tasks.json; there is no place for its status.
 		r.log.Warn().Err(err).Str("id", ev.ID).Stringer("status", ev.Status).Msg("cannot note a status")
 		shown(nil)

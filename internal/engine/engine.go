@@ -27,7 +27,7 @@ const (
 	SubtaskRetrying EventType = "subtaskRetrying" // it failed and will be repeated after Delay
 	SubtaskHeld     EventType = "subtaskHeld"     // it waits until its credential has quota again; it is Planned
 	SubtaskFinished EventType = "subtaskFinished" // Complete or Failed
-	SubtaskStopped  EventType = "subtaskStopped"  // the run ends first; it is Planned again
+	SubtaskStopped  EventType = "subtaskStopped"  // the run ends first, or it is other work now; it is Planned again
 	SubtaskSkipped  EventType = "subtaskSkipped"  // somebody else completed it meanwhile
 	SubtaskRevived  EventType = "subtaskRevived"  // it had failed, and somebody else made it Planned: it will be executed again
 )
@@ -76,6 +76,11 @@ type Recorder interface {
 	// Status is where a subtask stands now, other writers included. It is called
 	// under the engine's lock.
 	Status(item int32) backlog.Status
+	// OtherWork says how a subtask has become other work than the plan has for
+	// it: another program has edited it, or given its id to another. It is "" if
+	// the subtask is the same work. executed tells that an attempt has just ended:
+	// all that was saved during it counts.
+	OtherWork(item int32, executed bool) (how string)
 }
 
 // Executor runs one attempt; see agent.Runner.Execute.

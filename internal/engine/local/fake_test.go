@@ -75,6 +75,7 @@ type world struct {
 	acks     map[string]time.Duration  // how long until its end is acknowledged; usually at once
 	refused  map[string]error          // what its end is acknowledged with
 	statuses map[string]backlog.Status // where it stands, whatever the run did
+	edited   map[string]string         // how it has become other work
 	quota    map[string][]reset        // what its executions meet before its classes count
 	uses     map[string][]string       // its credentials
 	stages   []string                  // what an attempt announces; usually run
@@ -216,6 +217,16 @@ func (w *world) others(i int32, s backlog.Status) {
 	}
 	w.mu.Unlock()
 	w.e.Revise([]int32{i})
+}
+
+func (w *world) OtherWork(i int32, executed bool) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	how := w.edited[w.short(i)]
+	if executed {
+		how += w.edited["executed "+w.short(i)]
+	}
+	return how
 }
 
 func (w *world) Status(i int32) backlog.Status {

@@ -285,6 +285,9 @@ func (e *Engine) event(t engine.EventType, i int32, attempt int, s backlog.Statu
 // attempt executes a subtask once and reports the result.
 func (e *Engine) attempt(ctx context.Context, i int32) {
 	n, used := e.number(i)
+	if e.leave(i, n, nil) {
+		return
+	}
 	first := true
 	res := e.exec.Execute(ctx, i, n, func(stage string) {
 		ev := e.event(engine.SubtaskStage, i, n, statusOf(stage))
@@ -296,6 +299,7 @@ func (e *Engine) attempt(ctx context.Context, i int32) {
 	})
 	e.warned(i, res.Warnings)
 	switch {
+	case res.Class != agent.Interrupted && res.Class != agent.Quota && e.leave(i, n, &res):
 	case res.Class == agent.OK:
 		e.served(i)
 		e.finish(i, n, backlog.Complete, &res)
@@ -421,6 +425,19 @@ func (e *Engine) signal(released int) {
 	for range min(released, e.idle) {
 		e.wake.Signal()
 	}
+}
+
+// leave gives a subtask back that is other work now than the plan has for it:
+// what was executed is not credited to it, and what is waiting is not executed
+// in its name. It is left for the next run. res is nil before an attempt.
+func (e *Engine) leave(i int32, n int, res *agent.Result) bool {
+	how := e.rec.OtherWork(i, res != nil)
+	if how == "" {
+		return false
+	}
+	e.warned(i, []string{how})
+	e.put(i, n, res)
+	return true
 }
 
 // put gives an attempt that was stopped back: it is Planned again.
