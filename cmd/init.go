@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hacky-run/hacky/configs"
+	"github.com/hacky-run/hacky/internal/backlog"
 	"github.com/hacky-run/hacky/internal/fsutil"
 	"github.com/hacky-run/hacky/internal/nearest"
 	"github.com/hacky-run/hacky/internal/session"
@@ -105,7 +106,7 @@ func (a *app) init(fsys fsutil.FS, o initOptions) error {
 	if info, err := fsys.Stat(o.dir); err == nil && !info.IsDir() {
 		return fmt.Errorf("%s is there already and is no directory; name another for the session: hacky init ... DIR", o.dir)
 	}
-	tasks := string(configs.Referring([]byte(session.EmptyBacklog), "tasks"))
+	tasks := emptyTasks()
 	if o.from != "" {
 		var err error
 		if tasks, err = session.ReadBacklog(o.from); err != nil {
@@ -125,6 +126,12 @@ func (a *app) init(fsys fsutil.FS, o initOptions) error {
 	m, err := makeSession(fsys, o.dir, tasks)
 	return a.made(m, "put the plan into tasks.json, then run: hacky run", err)
 }
+
+// emptyTasks is the text of a backlog to begin with.
+func emptyTasks() string { return string(configs.Referring([]byte(session.EmptyBacklog), "tasks")) }
+
+// emptyBacklog is emptyTasks, parsed.
+func emptyBacklog() (*backlog.Backlog, error) { return backlog.Parse(session.TasksFile, emptyTasks()) }
 
 // notThere is an error in reading what a flag names, with the file of nearly
 // that name if there is none of that name.

@@ -155,7 +155,7 @@ is left waits for a quota, 130/143 interrupted. The help of each command says wh
 		{"Run", []*cobra.Command{a.initCmd(), a.planCmd(), a.runCmd(), a.recoverCmd()}},
 		{"See", []*cobra.Command{a.statusCmd(), a.nextCmd(), a.whyCmd(), a.logsCmd(), a.showCmd(), a.historyCmd(), a.sessionsCmd(), a.graphCmd(), a.reportCmd()}},
 		{"Steer", []*cobra.Command{a.setCmd(), a.resetCmd()}},
-		{"Write the backlog", []*cobra.Command{a.addCmd()}},
+		{"Write the backlog", []*cobra.Command{a.addCmd(), a.importCmd()}},
 		{"Check", []*cobra.Command{a.validateCmd(), a.verifyCmd(), a.doctorCmd(), a.checkpointsCmd()}},
 		{"Agents", []*cobra.Command{a.agentsCmd(), a.promptCmd()}},
 		{"Hacky itself", []*cobra.Command{a.configCmd(), a.completionCmd(), a.manCmd(), a.versionCmd()}},

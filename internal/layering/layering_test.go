@@ -15,7 +15,7 @@ const module = "github.com/hacky-run/hacky"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":    {"cmd"},
-		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest", "internal/supervise", "internal/graph", "internal/report", "internal/result"},
+		"cmd": {"configs", "internal/config", "internal/ui", "internal/engine", "internal/engine/local", "internal/session", "internal/schedule", "internal/agent", "internal/backlog", "internal/fsutil", "internal/retry", "internal/doctor", "internal/validate", "internal/journal", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/nearest", "internal/supervise", "internal/graph", "internal/report", "internal/result", "internal/todo"},
 
 		"internal/config":       {"internal/backlog", "internal/nearest"},                                       // the types of commands and gates
 		"internal/config/gen":   {"internal/config"},                                                            // writes the sample and the table
@@ -31,6 +31,7 @@ func arrows() map[string][]string {
 		"internal/graph":    {"internal/backlog"},                   // items, statuses, dependencies
 		"internal/report":   {"internal/backlog", "internal/graph"}, // statuses and titles; a drawing of them. No session: attempts are handed in
 		"internal/schedule": {"internal/backlog"},
+		"internal/todo":     {"internal/backlog", "internal/nearest"}, // drafts of items; the title nearest to a mistyped one
 		// commands; how agents are called, read and judged; what they are told; how far they got; what must not be shown; what they changed
 		"internal/agent":           {"internal/backlog", "internal/agent/profile", "internal/agent/prompt", "internal/checkpoint", "internal/secret", "internal/git", "internal/fsutil", "internal/supervise", "internal/proc"}, // what it starts is noted; orphans are looked up
 		"internal/agent/profile":   {"internal/nearest"},                                                                                                                                                                        // the name nearest to a mistyped one
@@ -58,13 +59,14 @@ func owners() map[string]string {
 		"github.com/spf13/cobra":          "cmd",
 		"github.com/avast/retry-go/v4":    "internal/retry",
 		"github.com/mattn/go-runewidth":   "internal/ui",
+		"github.com/yuin/goldmark":        "internal/todo",
 		"github.com/google/jsonschema-go": "internal/schema", // in no command
 	}
 }
 
 // pure packages know no files, clocks or processes.
 func pure() []string {
-	return []string{"internal/backlog", "internal/schedule", "internal/graph", "internal/agent/prompt", "internal/agent/profile"}
+	return []string{"internal/backlog", "internal/schedule", "internal/graph", "internal/todo", "internal/agent/prompt", "internal/agent/profile"}
 }
 
 func TestLayering(t *testing.T) {

@@ -210,6 +210,7 @@ func Results() map[string][]reflect.Type {
 		"config":      {reflect.TypeFor[result.Config]()},
 		"doctor":      {reflect.TypeFor[result.Doctor](), reflect.TypeFor[doctor.Tally]()},
 		"history":     {reflect.TypeFor[result.History]()},
+		"import":      {reflect.TypeFor[result.Added]()},
 		"logs":        {reflect.TypeFor[result.Logs]()},
 		"next":        {reflect.TypeFor[ui.Next]()},
 		"plan":        {reflect.TypeFor[ui.Plan]()},

@@ -27,6 +27,10 @@ type Location struct {
 // TasksFile is the usual name of a backlog.
 const TasksFile = "tasks.json"
 
+// ErrNoSession says that no session was named and none is where it is looked for.
+var ErrNoSession = errors.New("no session found: there is no tasks.json here and no plan/NNN_hash/tasks.json below; " +
+	"name one with --session, or make one with \"hacky init --example\"")
+
 // Path is the backlog's path.
 func (l Location) Path() string { return filepath.Join(l.Dir, l.Name) }
 
@@ -55,8 +59,7 @@ func Locate(name string) (Location, error) {
 		}
 		return Location{highest, TasksFile}, nil
 	}
-	return Location{}, errors.New("no session found: there is no tasks.json here and no plan/NNN_hash/tasks.json below; " +
-		"name one with --session, or make one with \"hacky init --example\"")
+	return Location{}, ErrNoSession
 }
 
 func locateNamed(name string) (Location, error) {
