@@ -30,7 +30,9 @@ func (a *attempt) keeps() bool {
 
 // steps are all stages and gates with the digests of their inputs. Each digest
 // covers those before it: who changes the prompt of the first stage changes
-// the inputs of everything.
+// the inputs of everything. The environment and the directory that hacky gives
+// the commands come first. (Of the environment hacky itself was started with
+// nothing counts: it differs from one terminal to the next.)
 func (a *attempt) steps() ([]checkpoint.Step, error) {
 	var out []checkpoint.Step
 	chain := sha256.New()
@@ -42,6 +44,9 @@ func (a *attempt) steps() ([]checkpoint.Step, error) {
 		chain.Write(part.Sum(nil))
 		out = append(out, checkpoint.Step{Step: name, Inputs: hex.EncodeToString(chain.Sum(nil))})
 		return nil
+	}
+	if parts := append(given(a.recipe.Env, a.spec.Env), a.spec.Workdir); len(parts) > 1 || parts[0] != "" {
+		_ = writeAll(chain, parts...) // a hash does not fail
 	}
 	if len(a.stages) == 0 {
 		_ = add(RunStage, func(w io.Writer) error { return writeAll(w, commandParts(a.spec.Run)...) }) // a hash does not fail
@@ -57,6 +62,7 @@ func (a *attempt) steps() ([]checkpoint.Step, error) {
 			if st.Agent != nil {
 				parts = append(append(parts, "agent"), st.Agent.Argv...)
 			}
+			parts = append(parts, given(st.Env)...)
 			for _, dep := range d.Dependencies {
 				parts = append(parts, dep.ID, dep.Result)
 			}
@@ -86,6 +92,15 @@ func (a *attempt) steps() ([]checkpoint.Step, error) {
 		})
 	}
 	return out, nil
+}
+
+// given are the variables of these lists that hold, in a fixed order.
+func given(lists ...[]backlog.EnvVar) (out []string) {
+	for _, vars := range lists {
+		out = mergeEnv(out, vars)
+	}
+	slices.Sort(out)
+	return out
 }
 
 func commandParts(c backlog.Command) []string { return append([]string{c.Shell}, c.Argv...) }
@@ -128,7 +143,15 @@ func (a *attempt) resume() int {
 		return 0
 	}
 	a.checkpoints = list
-	a.recall()
+	if n := len(list); n > 0 {
+		if was := list[n-1].State.Title; was != "" && !backlog.SameTitle(was, backlog.WorkTitle(a.item.Title)) {
+			a.note(fmt.Sprintf("starts over: its checkpoints are of other work, %q", was))
+			list = nil
+		}
+	}
+	if list != nil {
+		a.recall()
+	}
 	if a.plan, err = a.steps(); err != nil || len(list) == 0 {
 		return 0 // what is wrong with a template is told when it is used
 	}
@@ -181,6 +204,8 @@ func (a *attempt) checkpoint(label string, failure *string) {
 	}
 	c := checkpoint.Checkpoint{Label: label, State: a.state, Error: failure}
 	c.State.Stage = a.res.Stage
+	work := a.b.Work(a.i)
+	c.State.Work, c.State.Title = string(work.Digest), work.Title
 	list, err := checkpoint.Add(a.fs, a.session, a.item.ID, a.checkpoints, c, time.Now())
 	if err != nil {
 		a.note("a checkpoint cannot be kept, a crash would repeat what has passed: " + err.Error())

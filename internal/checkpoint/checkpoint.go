@@ -10,7 +10,8 @@
 //	  label      pre-execution, coder-response, validation-gate-1 to -4, complete, failed
 //	  state      stage, prpPath, coderResponse, coderResult, validationResults
 //	             [{level, name, passed, exit}], fixAttempt, timestamp; and
-//	             agent, session (its conversation), passed [{step, inputs}]
+//	             agent, session (its conversation), passed [{step, inputs}],
+//	             work and title (the work that the attempt was made for)
 //	  createdAt  when it was made, RFC 3339
 //	  error      what failed; null if nothing did
 //
@@ -78,6 +79,8 @@ type State struct {
 	Agent   string `json:"agent,omitempty" yaml:"agent,omitempty"`     // profile of the last stage
 	Session string `json:"session,omitempty" yaml:"session,omitempty"` // its conversation
 	Passed  []Step `json:"passed,omitempty" yaml:"passed,omitempty"`   // in order
+	Work    string `json:"work,omitempty" yaml:"work,omitempty"`       // digest of the work that the attempt was made for
+	Title   string `json:"title,omitempty" yaml:"title,omitempty"`     // and its title
 }
 
 // Validation is what became of a gate.
