@@ -148,6 +148,8 @@ type job struct {
 	loc   session.Location
 	runID string
 
+	warned bool // of keys that look misspelt
+
 	b        *backlog.Backlog
 	selected []bool
 	runner   *agent.Runner
@@ -160,9 +162,21 @@ func (j *job) close() {
 	}
 }
 
+// warnKeys logs, once, the keys of the backlog that look misspelt.
+func (j *job) warnKeys(b *backlog.Backlog) {
+	if j.warned {
+		return
+	}
+	j.warned = true
+	for _, w := range b.Warnings() {
+		j.log.Warn().Msg(w.Text(j.loc.Path()))
+	}
+}
+
 // check finds everything that keeps a backlog from being run, before anything
 // is written or started.
 func (j *job) check(b *backlog.Backlog, statuses []backlog.Status) error {
+	j.warnKeys(b)
 	j.close()
 	j.runner = nil
 	if err := j.choose(b, statuses); err != nil {

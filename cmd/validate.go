@@ -15,7 +15,7 @@ import (
 
 func (a *app) validateCmd() *cobra.Command {
 	var output string
-	var repair bool
+	var repair, strict bool
 	c := &cobra.Command{
 		Use:   "validate",
 		Short: "Report everything that is wrong with a session, and mend what is safe",
@@ -28,6 +28,9 @@ last 5 of these. It corrects statuses that are only misspelt in case, drops
 dependencies on items that do not exist, never on others, derives the statuses
 of parents, replays what can be read of a damaged journal, and puts temporary
 files and damaged checkpoints away.
+
+A key that looks like a misspelling or a synonym of a known one is a warning, and
+with --strict a problem.
 
 Exit codes: 0 in order, 2 there are problems, 4 a run has the session.`,
 		Example: `  hacky validate
@@ -42,20 +45,21 @@ Exit codes: 0 in order, 2 there are problems, 4 a run has the session.`,
 			if err := checkOutput(output, "table", "json", "yaml"); err != nil {
 				return err
 			}
-			return a.validate(c.Context(), cfg, log, output, repair)
+			return a.validate(c.Context(), cfg, log, output, repair, strict)
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "table", "output: table, json, yaml")
 	c.Flags().BoolVar(&repair, "repair", false, "mend what is safe, after a backup")
+	c.Flags().BoolVar(&strict, "strict", false, "a key that looks misspelt is a problem, not a warning")
 	return c
 }
 
-func (a *app) validate(ctx context.Context, cfg *config.Config, log zerolog.Logger, output string, repair bool) error {
+func (a *app) validate(ctx context.Context, cfg *config.Config, log zerolog.Logger, output string, repair, strict bool) error {
 	loc, err := a.locate(cfg)
 	if err != nil {
 		return err
 	}
-	target := validate.Target{Session: loc, Shelters: a.shelters(), Log: log,
+	target := validate.Target{Session: loc, Shelters: a.shelters(), Log: log, Strict: strict,
 		Hint: func(command string) string { return "hacky " + command + a.sessionArg(loc.Path()) }}
 	var found validate.Report
 	if repair {
@@ -75,7 +79,9 @@ func (a *app) validate(ctx context.Context, cfg *config.Config, log zerolog.Logg
 	}
 	for _, n := range found.Notes {
 		text := n.Message
-		if n.File != loc.Path() && !strings.Contains(text, n.File) {
+		if n.Line > 0 {
+			text = n.Text()
+		} else if n.File != loc.Path() && !strings.Contains(text, n.File) {
 			text = n.File + ": " + text
 		}
 		r.Warnings = append(r.Warnings, text)

@@ -28,6 +28,8 @@ type Backlog struct {
 	deps  []int32
 	specs []Spec
 
+	warnings []Problem
+
 	dependentsOnce sync.Once
 	dependentsAt   []int32 // item i's dependents are dependents[dependentsAt[i]:dependentsAt[i+1]]
 	dependents     []int32

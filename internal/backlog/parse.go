@@ -32,6 +32,7 @@ func Parse(file, src string) (*Backlog, error) {
 	if len(p.problems) > 0 {
 		return nil, invalid(file, src, &p.scanner)
 	}
+	locate(src, p.b.warnings)
 	return p.b, nil
 }
 
@@ -50,6 +51,8 @@ type parser struct {
 	b    *Backlog
 	keys []uint64 // parallel to b.Items: pack(ID)
 	deps []depRef // parallel to b.deps, as they stand in the file
+
+	meant map[ownKey]string // what unknown keys probably stand for
 }
 
 // depRef is a dependency in the source: src[from:to], without the quotes.
@@ -172,7 +175,7 @@ func (p *parser) item(kind Kind, parent int32) bool {
 	p.keys = append(p.keys, 0)
 	spec := Spec{Retries: -1}
 	var hasID, hasTitle, hasStatus, hasType, hasSpec bool
-	ok := p.object(func(key string, _ int) bool {
+	ok := p.object(func(key string, at int) bool {
 		switch key {
 		case "id":
 			hasID = true
@@ -204,7 +207,7 @@ func (p *parser) item(kind Kind, parent int32) bool {
 			return p.null() || p.duration(key, &spec.Timeout)
 		}
 		if kind != Subtask {
-			return p.skip()
+			return p.unknown(key, at, kind, it.ID)
 		}
 		switch key {
 		case "story_points":
@@ -221,7 +224,7 @@ func (p *parser) item(kind Kind, parent int32) bool {
 			hasSpec = true
 			return p.null() || p.integer(key, 0, 10, &spec.Retries)
 		}
-		return p.skip()
+		return p.unknown(key, at, kind, it.ID)
 	})
 	if !ok {
 		return false

@@ -73,6 +73,8 @@ type Target struct {
 	Shelters []session.Shelter
 	Hint     func(command string) string // how a command for the session is typed
 
+	Strict bool // keys that look misspelt are problems, not notes
+
 	FS  fsutil.FS // nil: the operating system's
 	Log zerolog.Logger
 	Now func() time.Time // nil: time.Now
@@ -159,6 +161,9 @@ func (e *examination) backlog() error {
 		return err
 	}
 	e.b, e.report.Items = b, b.Len()
+	for _, w := range b.Warnings() {
+		e.add(Problem{Kind: Backlog, File: e.Session.Path(), Line: w.Line, Column: w.Column, Message: w.Message, Note: !e.Strict})
+	}
 	statuses := b.Statuses()
 	running := 0
 	for i, st := range b.RollUp(statuses) {
