@@ -13,7 +13,6 @@ import (
 func SampleYAML() []byte {
 	var b bytes.Buffer
 	b.WriteString(`# Configuration of hacky. To set something, remove the # in front of its line.
-# Made by "go generate ./internal/config" from the table of options; do not edit.
 #
 # A flag is stronger than a variable, a variable than this file. The key a-b is
 # also the flag --a-b and the variable HACKY_A_B.
