@@ -3,8 +3,10 @@ package secret
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/url"
 	"slices"
 	"strings"
@@ -41,12 +43,50 @@ func textForms(v string) []string {
 	query := url.QueryEscape(v)
 	component := strings.ReplaceAll(query, "+", "%20")
 	asJS := strings.NewReplacer("%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*").Replace(component)
-	out := []string{v, query, component, asJS, url.PathEscape(v)}
+	asPython := strings.ReplaceAll(component, "%2F", "/")
+	out := []string{v, query, component, asJS, url.PathEscape(v), asPython, html.EscapeString(v)}
+	for _, escaped := range []string{query, component, asJS, asPython, url.PathEscape(v)} {
+		out = append(out, lowerHex(escaped))
+	}
+	out = append(out, hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v))))
+	out = append(out, quotedForms(v)...)
+	out = append(out, strings.ReplaceAll(escapeJSON(v), "/", `\/`)) // as PHP writes it
 	for _, escape := range []func(string) string{escapeJSON, escapeHTML, escapeASCII} {
 		once := escape(v)
 		out = append(out, once, escape(once))
 	}
 	return out
+}
+
+// lowerHex is a URL-escaped text with lower-case digits.
+func lowerHex(escaped string) string {
+	out := []byte(escaped)
+	for i := 0; i+2 < len(out); i++ {
+		if out[i] == '%' {
+			copy(out[i+1:], bytes.ToLower(out[i+1:i+3]))
+		}
+	}
+	return string(out)
+}
+
+// quotedForms are v between the quotes of Python's repr and of shells: sh's
+// own, shlex.quote's, inside double quotes, and with backslashes.
+func quotedForms(v string) []string {
+	controls := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
+	repr := controls.Replace(v)
+	var slashed strings.Builder
+	for _, r := range v {
+		if r < 0x80 && !strings.ContainsRune("-_./:=@%+,", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+			slashed.WriteByte('\\')
+		}
+		slashed.WriteRune(r)
+	}
+	return []string{
+		repr, strings.ReplaceAll(repr, "'", `\'`), strings.ReplaceAll(repr, `"`, `\"`),
+		strings.ReplaceAll(v, "'", `'\''`), strings.ReplaceAll(v, "'", `'"'"'`),
+		strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(v),
+		slashed.String(),
+	}
 }
 
 // escapeJSON is v inside a JSON string as most write it.

@@ -3,8 +3,9 @@
 //
 // A variable is secret by its name (IsSecretName). Its value is looked for as
 // it stands and in the forms in which it leaks: inside JSON, once and twice
-// encoded, in a URL, and in base64 at any alignment (a Basic header holds
-// user:password, so the value seldom begins a group of it). Of a value of
+// encoded, in a URL, in HTML, quoted for a shell or by Python, in hex, and in
+// base64 at any alignment (a Basic header holds user:password, so the value seldom
+// begins a group of it). Of a value of
 // several lines, a private key, every line of 16 bytes is looked for by itself,
 // too.
 //
@@ -15,7 +16,7 @@
 // and as it is shorter than any secret, masked output never grows.
 //
 // What cannot be found: a value that a program cuts, reverses, hashes, encrypts,
-// compresses, wraps at a column or prints as hex, and secrets that are in files
+// compresses or wraps at a column, and secrets that are in files
 // or inside a variable with another name (a password in DATABASE_URL).
 package secret
 

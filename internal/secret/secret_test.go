@@ -3,6 +3,7 @@ package secret
 import (
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"math/rand/v2"
 	"net/url"
 	"os"
@@ -83,16 +84,27 @@ func TestFormsInWhichSecretsLeak(t *testing.T) {
 	js := `p\"a\\s<w>ö r/d+&!'x`
 	b64 := base64.StdEncoding
 	for name, text := range map[string]string{
-		"plain":            value,
-		"JSON of Go":       strings.Trim(quote(value), `"`),
-		"JSON of JS":       js,
-		"JSON of Python":   `p\"a\\s<w>\u00f6 r/d+&!'x`,
-		"JSON in JSON":     `p\\\"a\\\\s<w>ö r/d+&!'x`,
-		"query":            url.QueryEscape(value),
-		"path":             url.PathEscape(value),
-		"encodeURI of JS":  "p%22a%5Cs%3Cw%3E%C3%B6%20r%2Fd%2B%26!'x",
-		"base64":           b64.EncodeToString([]byte(value)),
-		"base64, unpadded": base64.RawURLEncoding.EncodeToString([]byte(value)),
+		"plain":               value,
+		"JSON of Go":          strings.Trim(quote(value), `"`),
+		"JSON of JS":          js,
+		"JSON of Python":      `p\"a\\s<w>\u00f6 r/d+&!'x`,
+		"JSON in JSON":        `p\\\"a\\\\s<w>ö r/d+&!'x`,
+		"query":               url.QueryEscape(value),
+		"path":                url.PathEscape(value),
+		"encodeURI of JS":     "p%22a%5Cs%3Cw%3E%C3%B6%20r%2Fd%2B%26!'x",
+		"quote of Python":     `p%22a%5Cs%3Cw%3E%C3%B6%20r/d%2B%26%21%27x`,
+		"lower-case query":    `p%22a%5cs%3cw%3e%c3%b6+r%2fd%2b%26%21%27x`,
+		"repr of Python":      `p"a\\s<w>ö r/d+&!\'x`,
+		"shlex of Python":     `p"a\s<w>ö r/d+&!'"'"'x`,
+		"hex":                 `7022615c733c773ec3b620722f642b26212778`,
+		"HEX":                 `7022615C733C773EC3B620722F642B26212778`,
+		"%q of bash":          `p\"a\\s\<w\>ö\ r/d+\&\!\'x`,
+		"@Q of bash":          `p"a\s<w>ö r/d+&!'\''x`,
+		"double quotes of sh": `p\"a\\s<w>ö r/d+&!'x`,
+		"JSON of PHP":         `p\"a\\s<w>ö r\/d+&!'x`,
+		"HTML":                html.EscapeString(value),
+		"base64":              b64.EncodeToString([]byte(value)),
+		"base64, unpadded":    base64.RawURLEncoding.EncodeToString([]byte(value)),
 	} {
 		if got := m.MaskString("<" + text + ">"); got != "<***>" {
 			t.Errorf("%s: %q is %q", name, text, got)
