@@ -21,7 +21,7 @@ import (
 func Rewrite(ctx context.Context, l Location, opts Options, change func(*backlog.Backlog) (string, error)) error {
 	s := &Session{loc: l, path: resolved(l), opts: opts, fs: opts.FS, log: opts.Log}
 	if s.fs == nil {
-		s.fs = fsutil.OS()
+		s.fs = l.Files()
 	}
 	if _, err := read(s.fs, l); err != nil {
 		return err
