@@ -77,7 +77,7 @@ func candidates(name string) []session.Location {
 func (a *app) lostBacklog(loc session.Location) error {
 	path := loc.RecoveryPath()
 	if session.Inspect(loc) != nil {
-		return nil // what is there is no recovery file
+		return nil //nolint:nilerr // what is there is no recovery file
 	}
 	if _, err := session.ReadRecovery(path); err != nil {
 		return nil //nolint:nilerr // there is nothing to restore from; what was wrong before is told

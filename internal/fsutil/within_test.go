@@ -81,7 +81,7 @@ func TestWithinOwner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unlock() //nolint:errcheck // the test's own
+	defer unlock()
 	info, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ type Placed struct {
 func (l *List) Place(b *backlog.Backlog) (*Placed, error) {
 	p := &Placed{}
 	l.place(p, b, -1, shape(l.items, backlog.Phase, "Work"))
-	return p, l.link(p, b)
+	return p, l.link(b)
 }
 
 // shape gives items their kinds. Where subtasks stand beside parents, or higher
@@ -113,7 +113,7 @@ func (p *Placed) collect(d *backlog.Draft) {
 }
 
 // link gives the subtasks their dependencies.
-func (l *List) link(p *Placed, b *backlog.Backlog) error {
+func (l *List) link(b *backlog.Backlog) error {
 	ids := map[string][]string{}
 	var names []string
 	var leaves []*item
