@@ -16,6 +16,8 @@ import (
 func TestStartsLean(t *testing.T) {
 	t.Parallel()
 	const most = 500 // allocations of one package: a few tables and small patterns
+	// import reads Markdown with a library, whose parser makes its patterns here.
+	own := map[string]int{"github.com/yuin/goldmark/parser": 1000}
 	out, err := exec.Command("go", "list", "-deps", "..").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -35,8 +37,8 @@ func TestStartsLean(t *testing.T) {
 		t.Fatalf("no trace of the start: %s", clip(r.stderr))
 	}
 	for _, m := range found {
-		if n, err := strconv.Atoi(m[2]); err != nil || n > most {
-			t.Error(fmt.Sprintf("%s allocates %s times at every start, at most %d", m[1], m[2], most), err)
+		if n, err := strconv.Atoi(m[2]); err != nil || n > max(most, own[m[1]]) {
+			t.Error(fmt.Sprintf("%s allocates %s times at every start, at most %d", m[1], m[2], max(most, own[m[1]])), err)
 		}
 	}
 }
